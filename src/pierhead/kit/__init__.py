@@ -1,0 +1,1 @@
+"""Help for the language and asyncio. Knows neither Docker nor Pierhead."""

@@ -1,0 +1,153 @@
+"""An app as its owner describes it, for one environment: what `pier.yaml` says once overlays are applied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+"""Names of apps, environments and ports: they become DNS labels and parts of engine service names."""
+
+
+class Protocol(StrEnum):
+    HTTP = "http"
+    TCP = "tcp"
+    GRPC = "grpc"
+    DUBBO = "dubbo"
+
+
+class Strategy(StrEnum):
+    ROLLING = "rolling"
+    """New instances are raised step by step beside the old ones, which leave as the new ones are routed."""
+    STOP_FIRST = "stop-first"
+    """The old instances are gone before the first new one starts: for apps that must not run twice."""
+
+
+class Network(StrEnum):
+    BRIDGE = "bridge"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    name: str
+    container_port: int
+    protocol: Protocol = Protocol.HTTP
+    service_port: int | None = None
+    """The port of every gateway that leads to this one, for protocols that are not found by host name."""
+    hosts: tuple[str, ...] = ()
+    """Names besides `<app>.<environment>.<domain>`. `*.` in front matches every name below."""
+    paths: tuple[str, ...] = ("/",)
+
+
+class Probe(StrEnum):
+    HTTP = "http"
+    TCP = "tcp"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an instance shows that it can serve."""
+
+    probe: Probe = Probe.TCP
+    path: str = "/"
+    port: str = ""
+    """The name of the port that is asked; empty: the first one."""
+    interval: timedelta = timedelta(seconds=5)
+    timeout: timedelta = timedelta(seconds=2)
+    rise: int = 1
+    fall: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Upper limits of one instance. None: no limit."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A named volume (kept across releases, one per environment) or a folder of the node (`source` is absolute)."""
+
+    source: str
+    path: str
+    read_only: bool = False
+
+    @property
+    def is_folder(self) -> bool:
+        return self.source.startswith("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    strategy: Strategy = Strategy.ROLLING
+    step: int = 1
+    """How many instances more than `replicas` may run while the new ones are raised."""
+    deadline: timedelta = timedelta(minutes=2)
+    """How long the new instances may take from start to healthy and routed before the deployment fails."""
+    drain: timedelta = timedelta(seconds=30)
+    """How long an instance that is to stop may finish the requests it has."""
+    stop: timedelta = timedelta(seconds=10)
+    """How long it may take to exit after its stop signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSpec:
+    """How the commit becomes an image. All empty: Pierhead looks at the repository."""
+
+    runtime: str = ""
+    """`python`, `node`, `static`; empty: found by looking."""
+    base: str = ""
+    """The base image; empty: the recipe's own."""
+    dockerfile: str = ""
+    target: str = ""
+    args: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    """Run in the source tree after the dependencies are there, for example `npm run build`."""
+    output: str = ""
+    """The folder that holds the site once `command` has run (static sites)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One app in one environment, complete. Part of a release and immutable with it."""
+
+    app: str
+    ports: tuple[Port, ...] = ()
+    replicas: int = 1
+    command: tuple[str, ...] = ()
+    """Replaces the image's own command."""
+    resources: Resources = Resources()
+    health: Health = Health()
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Names; each is delivered as the file `/run/secrets/<name>`."""
+    volumes: tuple[Volume, ...] = ()
+    network: Network = Network.BRIDGE
+    deploy: Deploy = Deploy()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Node labels that an instance's node must have."""
+    build: BuildSpec = BuildSpec()
+
+    def port(self, name: str) -> Port:
+        """The port of that name; the first one for an empty name. Raises: KeyError."""
+        for port in self.ports:
+            if name in ("", port.name):
+                return port
+        raise KeyError(name)
+
+
+def service_name(app: str, environment: str, port: Port, *, is_first: bool) -> str:
+    """The catalog's name for a port of an app: `<app>-<environment>`, with `-<port>` for every port but the first."""
+    return f"{app}-{environment}" if is_first else f"{app}-{environment}-{port.name}"
+
+
+def host_name(app: str, environment: str, domain: str) -> str:
+    """The name under which every app is found without asking for one: `notes.dev.localhost`."""
+    return f"{app}.{environment}.{domain}"

@@ -1,0 +1,51 @@
+"""Releases and deployments: what runs in an environment, and the move from one to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pierhead.model.app import Spec
+
+
+class DeploymentState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """It could not be finished; what ran before runs again."""
+    SUPERSEDED = "superseded"
+    """A newer deployment of the same environment took over."""
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        return self not in (DeploymentState.WAITING, DeploymentState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """App + environment + image digest + spec, numbered v1, v2, … and never changed."""
+
+    id: int
+    app: str
+    environment: str
+    number: int
+    image: str
+    """`host:port/name@sha256:…`: always by digest."""
+    commit: str
+    subject: str
+    """The first line of the commit's message."""
+    spec: Spec
+    created_at: datetime
+
+    @property
+    def name(self) -> str:
+        return f"v{self.number}"
+
+
+def engine_name(cluster: str, app: str, environment: str, number: int) -> str:
+    """The engine service that a release runs as: `notes-dev-v3`; another cluster than `pier` goes in front."""
+    prefix = "" if cluster == "pier" else f"{cluster}."
+    return f"{prefix}{app}-{environment}-v{number}"

@@ -1,0 +1,168 @@
+"""Every setting of every process, with its unit, its default and its effect.
+
+Read by `settings.load` from the settings file, then `PIER_*` variables, then flags; unknown keys are errors. The text
+under each field is the documentation: `pier config example` prints it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The Docker Engine of this machine."""
+
+    socket: str = "unix:///var/run/docker.sock"
+    """Address of the engine's API."""
+    start: str = "auto"
+    """`auto`: use the engine that answers at `socket`; where none answers, ask the init system for it, or start
+    `dockerd` as a child where there is no init system. `never`: only use what runs."""
+    bind_address: str = "127.0.0.1"
+    """The host address that container ports are published on by an engine that Pierhead starts. An engine that is
+    already there keeps its own (its `--ip`)."""
+    advertise: str = ""
+    """The address under which other machines reach this one, for the swarm. Empty: the address of the interface that
+    holds the default route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API server, which also serves the console."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 4400
+    """TCP port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The OCI registry that images are pushed to and nodes pull from."""
+
+    host: str = "127.0.0.1"
+    """Address that the embedded registry listens on."""
+    port: int = 4401
+    """TCP port of the embedded registry."""
+    address: str = ""
+    """`host:port` of a registry to use instead of the embedded one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Where services are registered and found: anything that speaks the Consul HTTP API."""
+
+    mode: str = "embedded"
+    """`embedded`: Pierhead's own server. `consul`: the one at `url`."""
+    host: str = "127.0.0.1"
+    """Address that the embedded server listens on."""
+    port: int = 8500
+    """TCP port of the embedded server."""
+    url: str = ""
+    """Address of a Consul, `http://127.0.0.1:8500`; only with `mode = "consul"`."""
+    token: str = ""
+    """Consul ACL token."""
+    datacenter: str = "dc1"
+    """Name of the datacenter that the embedded server answers for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One HAProxy and its controller."""
+
+    name: str = ""
+    """The name under which it appears in the catalog. Empty: `gateway-<node name>`."""
+    host: str = "127.0.0.1"
+    """Address that HAProxy listens on, for HTTP and for service ports."""
+    http_port: int = 8080
+    """TCP port for HTTP."""
+    admin_host: str = "127.0.0.1"
+    """Address of the controller's own status API. Agents and servers must reach it."""
+    admin_port: int = 4402
+    """TCP port of the status API."""
+    haproxy: str = "haproxy"
+    """The program."""
+    connection_limit: int = 10000
+    """Most connections at once."""
+    drain_limit: timedelta = timedelta(minutes=15)
+    """How long a worker that was replaced by a reload may finish its connections (`hard-stop-after`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """The DNS server for the names of apps and services."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on, UDP and TCP."""
+    port: int = 4453
+    """Port. 53 where other machines ask it directly."""
+    answer: str = ""
+    """The address that app names lead to. Empty: the gateway's own `host`."""
+    upstream: str = ""
+    """`address` or `address:port` that everything else is forwarded to. Empty: the first nameserver of
+    `/etc/resolv.conf`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The agent of this node."""
+
+    node_name: str = ""
+    """Name of this node. Empty: the machine's host name at the first start; kept in the data folder from then on."""
+    advertise: str = ""
+    """The address that is registered for ports published on every address (0.0.0.0). Empty: the address of the
+    interface that holds the default route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Where commits become images."""
+
+    concurrency: int = 1
+    """Builds that run at once."""
+    timeout: timedelta = timedelta(minutes=30)
+    """A build that takes longer fails."""
+    cpus: float = 0.0
+    """Processors that a build container may use. 0: all but half of one, so that builds never starve the apps."""
+    memory_bytes: int = 2 << 30
+    """Memory that a build container may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that one Pierhead process can be told."""
+
+    home: Path = Path("/var/lib/pierhead")
+    """The data folder: database, registry, catalog, repositories, logs, tokens."""
+    cluster: str = "pier"
+    """Name of this cluster. Two clusters on one engine need different names; each touches only what carries its own."""
+    domain: str = "localhost"
+    """Apps are found as `<app>.<environment>.<domain>`. Browsers send every name below `localhost` to this machine."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+    log_json: bool = False
+    """Log lines as JSON objects."""
+    retain_releases: int = 5
+    """Releases per app and environment that can be rolled back to; their images are never removed."""
+    engine: Engine = field(default_factory=Engine)
+    api: Api = field(default_factory=Api)
+    registry: Registry = field(default_factory=Registry)
+    catalog: Catalog = field(default_factory=Catalog)
+    gateway: Gateway = field(default_factory=Gateway)
+    resolver: Resolver = field(default_factory=Resolver)
+    agent: Agent = field(default_factory=Agent)
+    build: Build = field(default_factory=Build)
+
+    @property
+    def catalog_url(self) -> str:
+        return self.catalog.url or f"http://{self.catalog.host}:{self.catalog.port}"
+
+    @property
+    def registry_address(self) -> str:
+        return self.registry.address or f"{self.registry.host}:{self.registry.port}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.api.host}:{self.api.port}"

@@ -1,0 +1,1 @@
+"""One client per protocol. Knows the protocol and nothing of Pierhead; siblings never import each other."""
