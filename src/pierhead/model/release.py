@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -38,6 +39,8 @@ class Release:
     subject: str
     """The first line of the commit's message."""
     spec: Spec
+    secrets: Mapping[str, int]
+    """The version of each secret that it was released with."""
     created_at: datetime
 
     @property

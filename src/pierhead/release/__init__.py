@@ -1,0 +1,1 @@
+"""Releases become engine services and routes, step by step, and go back by the same steps."""

@@ -1,0 +1,107 @@
+"""Deployments: the moves of environments from release to release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pierhead.kit import clock
+from pierhead.model.release import DeploymentState
+from pierhead.store import tables
+
+_deployments = tables.deployments
+_OPEN = [DeploymentState.WAITING.value, DeploymentState.RUNNING.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    id: int
+    app: str
+    environment: str
+    kind: str
+    """`deploy` or `rollback`."""
+    from_release_id: int | None
+    to_release_id: int
+    state: DeploymentState
+    reason: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+async def add(
+    db: AsyncConnection, app: str, environment: str, *, from_id: int | None, to_id: int, kind: str
+) -> Deployment:
+    """A waiting deployment; those of the same environment that had not ended are superseded by it."""
+    superseded = {"state": DeploymentState.SUPERSEDED.value, "ended_at": clock.now(), "reason": "A newer one came."}
+    await db.execute(sa.update(_deployments).where(_of(app, environment), _is_open()).values(**superseded))
+    query = (
+        sa.insert(_deployments)
+        .values(
+            app=app,
+            environment=environment,
+            from_release_id=from_id,
+            to_release_id=to_id,
+            kind=kind,
+            state=DeploymentState.WAITING.value,
+            created_at=clock.now(),
+        )
+        .returning(_deployments)
+    )
+    return _deployment((await db.execute(query)).one())
+
+
+async def find(db: AsyncConnection, deployment_id: int) -> Deployment | None:
+    row = (await db.execute(sa.select(_deployments).where(_deployments.c.id == deployment_id))).first()
+    return _deployment(row) if row else None
+
+
+async def current(db: AsyncConnection, app: str, environment: str) -> Deployment | None:
+    """The one that has not ended; None when nothing moves."""
+    query = sa.select(_deployments).where(_of(app, environment), _is_open()).order_by(_deployments.c.id.desc())
+    row = (await db.execute(query)).first()
+    return _deployment(row) if row else None
+
+
+async def listing(db: AsyncConnection, app: str, environment: str = "", limit: int = 100) -> Sequence[Deployment]:
+    """The newest first."""
+    query = sa.select(_deployments).where(_deployments.c.app == app).order_by(_deployments.c.id.desc()).limit(limit)
+    if environment:
+        query = query.where(_deployments.c.environment == environment)
+    return [_deployment(row) for row in await db.execute(query)]
+
+
+async def set_state(db: AsyncConnection, deployment_id: int, state: DeploymentState, reason: str = "") -> bool:
+    """False when it has ended already, and nothing was changed."""
+    values: dict[str, Any] = {"state": state.value, "reason": reason}
+    if state.has_ended:
+        values["ended_at"] = clock.now()
+    query = sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open()).values(**values)
+    return (await db.execute(query)).rowcount == 1
+
+
+def _of(app: str, environment: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_deployments.c.app == app, _deployments.c.environment == environment)
+
+
+def _is_open() -> sa.ColumnElement[bool]:
+    return _deployments.c.state.in_(_OPEN)
+
+
+def _deployment(row: Any) -> Deployment:
+    return Deployment(
+        id=row.id,
+        app=row.app,
+        environment=row.environment,
+        kind=row.kind,
+        from_release_id=row.from_release_id,
+        to_release_id=row.to_release_id,
+        state=DeploymentState(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,81 @@
+"""Releases: written once, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pierhead.kit import clock
+from pierhead.model.app import Spec
+from pierhead.model.release import Release
+from pierhead.store import apps, tables
+
+_releases = tables.releases
+_SPEC = TypeAdapter(Spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a build made, and of what."""
+
+    reference: str
+    commit: str
+    subject: str
+
+
+async def add(db: AsyncConnection, environment: str, spec: Spec, image: Image, secrets: Mapping[str, int]) -> Release:
+    """The next release of the spec's app in `environment`."""
+    values = {
+        "app": spec.app,
+        "environment": environment,
+        "number": await apps.next_number(db, spec.app, environment),
+        "image": image.reference,
+        "commit": image.commit,
+        "subject": image.subject,
+        "spec": _SPEC.dump_python(spec, mode="json"),
+        "secrets": dict(secrets),
+        "created_at": clock.now(),
+    }
+    return _release((await db.execute(sa.insert(_releases).values(**values).returning(_releases))).one())
+
+
+async def find(db: AsyncConnection, release_id: int | None) -> Release | None:
+    row = (await db.execute(sa.select(_releases).where(_releases.c.id == release_id))).first()
+    return _release(row) if row else None
+
+
+async def numbered(db: AsyncConnection, app: str, environment: str, number: int) -> Release | None:
+    query = _of(app, environment).where(_releases.c.number == number)
+    row = (await db.execute(query)).first()
+    return _release(row) if row else None
+
+
+async def listing(db: AsyncConnection, app: str, environment: str = "", limit: int = 1000) -> Sequence[Release]:
+    """The newest first."""
+    query = _of(app, environment).order_by(_releases.c.id.desc()).limit(limit)
+    return [_release(row) for row in await db.execute(query)]
+
+
+def _of(app: str, environment: str) -> sa.Select[Any]:
+    query = sa.select(_releases).where(_releases.c.app == app)
+    return query.where(_releases.c.environment == environment) if environment else query
+
+
+def _release(row: Any) -> Release:
+    return Release(
+        id=row.id,
+        app=row.app,
+        environment=row.environment,
+        number=row.number,
+        image=row.image,
+        commit=row.commit,
+        subject=row.subject,
+        spec=_SPEC.validate_python(row.spec),
+        secrets=row.secrets,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,100 @@
+"""The database: opened once per process, migrated before use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pierhead.kit import errors
+
+
+class Store:
+    """Two ways in: `read` sees one state, `write` is one transaction that is on disk when it ends."""
+
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for queries. Raises: Unavailable."""
+        async with _mapped(), self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction; committed at the end, rolled back on any error. Raises: Unavailable."""
+        async with _mapped(), self._writer.begin() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+@asynccontextmanager
+async def opened(file: Path) -> AsyncIterator[Store]:
+    """The SQLite database at `file`, made or migrated to the newest schema."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(migrate, f"sqlite:///{file}")
+    reader = create_async_engine(f"sqlite+aiosqlite:///{file}")
+    writer = create_async_engine(f"sqlite+aiosqlite:///{file}", pool_size=1, max_overflow=0)
+    _prepare(reader, "BEGIN")
+    _prepare(writer, "BEGIN IMMEDIATE")
+    store = Store(reader, writer)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def migrate(url: str) -> None:
+    """The database at `url` has the newest schema. Does nothing when it has already."""
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("pierhead.store") / "migrations"))
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def _prepare(engine: AsyncEngine, begin: str) -> None:
+    """Durable at commit even when the power fails; writers take the lock at once, so that none fails halfway."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+@asynccontextmanager
+async def _mapped() -> AsyncIterator[None]:
+    try:
+        yield
+    except (OperationalError, DBAPIError) as error:
+        if isinstance(error, OperationalError) or error.connection_invalidated:
+            raise errors.Unavailable(
+                f"The database did not answer: {error.orig}",
+                hint="Look at the disk of the data folder: `df -h`, and at `pier status`.",
+            ) from error
+        raise

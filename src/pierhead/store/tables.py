@@ -1,0 +1,169 @@
+"""The tables. A change here needs a migration in `store/migrations/versions`; a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: stored in UTC, read back with its zone (SQLite drops it)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("release_id", Integer, ForeignKey("releases.id")),
+    Column("replicas", Integer),
+    Column("last_number", Integer, nullable=False, default=0),
+    Column("claimed_by", String(64)),
+    Column("claimed_until", Moment),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), nullable=False),
+    Column("environment", String(40), nullable=False, default=""),
+    Column("source", Text, nullable=False, default=""),
+    Column("ref", Text, nullable=False),
+    Column("commit", String(64), nullable=False, default=""),
+    Column("subject", Text, nullable=False, default=""),
+    Column("state", String(16), nullable=False),
+    Column("image", Text, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("deployment_id", Integer),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("claimed_by", String(64)),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Index("ix_builds_app_created", "app", "created_at"),
+    Index("ix_builds_state", "state"),
+    sqlite_autoincrement=True,
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), nullable=False),
+    Column("environment", String(40), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("subject", Text, nullable=False, default=""),
+    Column("spec", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("app", "environment", "number"),
+    sqlite_autoincrement=True,
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), nullable=False),
+    Column("environment", String(40), nullable=False),
+    Column("from_release_id", Integer, ForeignKey("releases.id")),
+    Column("to_release_id", Integer, ForeignKey("releases.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Index("ix_deployments_environment", "app", "environment", "id"),
+    Index("ix_deployments_state", "state"),
+    sqlite_autoincrement=True,
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("subject", String(16), nullable=False),
+    Column("subject_id", Integer, nullable=False),
+    Column("step", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_journal_subject", "subject", "subject_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+service_ports = Table(
+    "service_ports",
+    metadata,
+    Column("port", Integer, primary_key=True, autoincrement=False),
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), nullable=False),
+    Column("environment", String(40), nullable=False),
+    Column("name", String(40), nullable=False),
+    UniqueConstraint("app", "environment", "name"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), primary_key=True),
+    Column("environment", String(40), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)

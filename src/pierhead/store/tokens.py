@@ -1,0 +1,32 @@
+"""API tokens, by their SHA-256 only: the text itself is never stored here."""
+
+from __future__ import annotations
+
+import hashlib
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pierhead.kit import clock
+from pierhead.store import tables
+
+_tokens = tables.tokens
+
+
+def digest(token: str) -> str:
+    """What is stored of a token. Tokens are 256 random bits, so a plain hash cannot be guessed back."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def ensure(db: AsyncConnection, name: str, token: str) -> None:
+    """`token` is the only one of that name; who held an older one is refused from now on."""
+    await db.execute(sa.delete(_tokens).where(_tokens.c.name == name, _tokens.c.digest != digest(token)))
+    values = {"name": name, "digest": digest(token), "created_at": clock.now()}
+    await db.execute(insert(_tokens).values(**values).on_conflict_do_nothing())
+
+
+async def holder(db: AsyncConnection, token: str) -> str | None:
+    """The name of who holds `token`; None for an unknown one."""
+    query = sa.select(_tokens.c.name).where(_tokens.c.digest == digest(token))
+    return (await db.execute(query)).scalar_one_or_none()
