@@ -27,3 +27,22 @@ class Signal:
         finally:
             self._event.clear()
         return True
+
+
+class Broadcast:
+    """Like `Signal`, for any number of waiters: each `set` wakes all that wait at that moment."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, limit: timedelta) -> bool:
+        """True when it was set, False when `limit` ran out first."""
+        try:
+            await asyncio.wait_for(self._event.wait(), limit.total_seconds())
+        except TimeoutError:
+            return False
+        return True

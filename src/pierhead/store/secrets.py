@@ -33,6 +33,13 @@ async def add(db: AsyncConnection, app: str, environment: str, name: str, cipher
     return (last or 0) + 1
 
 
+async def find(db: AsyncConnection, app: str, environment: str, name: str, version: int) -> Secret | None:
+    column = _secrets.c
+    mine = (column.app == app, column.environment == environment, column.name == name, column.version == version)
+    row = (await db.execute(sa.select(_secrets).where(*mine))).first()
+    return Secret(row.name, row.version, row.ciphertext, row.created_at) if row else None
+
+
 async def newest(db: AsyncConnection, app: str, environment: str) -> Mapping[str, Secret]:
     """The newest version of each, by name."""
     query = (

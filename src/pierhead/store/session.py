@@ -11,11 +11,15 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Connection as SyncConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from pierhead.kit import errors
+
+Connection = AsyncConnection
+"""What a use case hands to the functions of the store; everything done with one is one transaction."""
 
 
 class Store:
@@ -83,7 +87,7 @@ def _prepare(engine: AsyncEngine, begin: str) -> None:
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
-    def begun(connection: Connection) -> None:
+    def begun(connection: SyncConnection) -> None:
         connection.exec_driver_sql(begin)
 
 

@@ -1,0 +1,89 @@
+"""Apps and their environments: what is wanted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.model.app import host_name
+from pierhead.model.release import Release
+from pierhead.store import apps, deployments, releases
+from pierhead.store.deployments import Deployment
+from pierhead.store.session import Connection
+
+REPLICAS_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One app in one environment: what is released, what moves, where it is reached."""
+
+    app: str
+    environment: str
+    release: Release | None
+    moving: Deployment | None
+    replicas: int
+    urls: tuple[str, ...]
+
+
+async def places(ctx: Context, app: str = "") -> Sequence[Place]:
+    """Every environment of every app, or of one. Raises: NotFound (no such app)."""
+    async with ctx.store.read() as db:
+        if app and await apps.find(db, app) is None:
+            raise errors.NotFound(f"There is no app {app!r}.", hint="`pier ps` lists the apps.")
+        return [await _place(ctx, db, environment) for environment in await apps.environments(db, app)]
+
+
+async def place(ctx: Context, app: str, environment: str) -> Place:
+    """Raises: NotFound."""
+    for found in await places(ctx, app):
+        if found.environment == environment:
+            return found
+    raise errors.NotFound(f"{app} is not in {environment}.", hint=f"`pier ps {app}` shows where it is.")
+
+
+async def scale(ctx: Context, app: str, environment: str, replicas: int) -> Place:
+    """The environment asks for so many instances, whatever its releases say. Raises: NotFound, Invalid."""
+    if not 0 <= replicas <= REPLICAS_LIMIT:
+        raise errors.Invalid(f"{replicas} replicas cannot be: 0 to {REPLICAS_LIMIT}.")
+    await place(ctx, app, environment)
+    async with ctx.store.write() as db:
+        await apps.set_replicas(db, app, environment, replicas)
+    ctx.release_wanted.set()
+    return await place(ctx, app, environment)
+
+
+async def remove(ctx: Context, app: str) -> None:
+    """The app is forgotten; the release loop ends what of it still runs. Its volumes stay. Raises: NotFound."""
+    await places(ctx, app)
+    async with ctx.store.write() as db:
+        await apps.delete(db, app)
+    ctx.release_wanted.set()
+
+
+async def _place(ctx: Context, db: Connection, environment: apps.Environment) -> Place:
+    release = await releases.find(db, environment.release_id) if environment.release_id else None
+    moving = await deployments.current(db, environment.app, environment.name)
+    wanted = environment.replicas
+    if wanted is None:
+        wanted = release.spec.replicas if release else 0
+    return Place(environment.app, environment.name, release, moving, wanted, _urls(ctx, environment, release))
+
+
+def _urls(ctx: Context, environment: apps.Environment, release: Release | None) -> tuple[str, ...]:
+    """Where its HTTP ports are reached through this machine's gateway; service ports as `tcp://`."""
+    if release is None:
+        return ()
+    gateway = ctx.settings.gateway
+    found = []
+    for position, port in enumerate(release.spec.ports):
+        if port.protocol.value in ("http", "grpc"):
+            own = host_name(environment.app, environment.name, ctx.settings.domain)
+            names = [*port.hosts, own if position == 0 else f"{port.name}.{own}"]
+            suffix = "" if gateway.http_port == 80 else f":{gateway.http_port}"
+            found += [f"http://{name}{suffix}" + ("" if path == "/" else path) for name in names for path in port.paths]
+        if port.service_port:
+            found.append(f"tcp://{gateway.host}:{port.service_port}")
+    return tuple(found)

@@ -1,0 +1,101 @@
+"""Asking for builds, and what the build loop says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.model.app import NAME
+from pierhead.model.build import Build, BuildState
+from pierhead.store import apps, builds, journal
+from pierhead.store.journal import Subject
+
+UPLOAD = "upload:"
+"""In front of the id of an uploaded bundle, where a build's source is otherwise a git URL."""
+_MOST_ATTEMPTS = 2
+
+
+async def request(ctx: Context, app: str, environment: str, source: str, ref: str) -> Build:
+    """A build of `ref` is queued; its image will be released to `environment` (empty: only built). Raises: Invalid."""
+    problems = [
+        errors.Problem(place, f"{value!r} is not a name", "a letter, then letters, digits and '-', at most 40")
+        for place, value in (("app", app), ("environment", environment or "x"))
+        if not NAME.fullmatch(value)
+    ]
+    if problems:
+        raise errors.Invalid("The build was not queued.", problems=problems)
+    async with ctx.store.write() as db:
+        await apps.ensure(db, app, environment)
+        build = await builds.add(db, app, environment, source, ref)
+    ctx.build_wanted.set()
+    return build
+
+
+async def find(ctx: Context, build_id: int) -> Build:
+    """Raises: NotFound."""
+    async with ctx.store.read() as db:
+        build = await builds.find(db, build_id)
+    if build is None:
+        raise errors.NotFound(f"There is no build {build_id}.", hint="`pier builds` lists them.")
+    return build
+
+
+async def listing(ctx: Context, app: str = "", limit: int = 50) -> Sequence[Build]:
+    """The newest first."""
+    async with ctx.store.read() as db:
+        return await builds.listing(db, app, limit)
+
+
+async def cancel(ctx: Context, build_id: int) -> Build:
+    """The build has ended; when it ran, the loop stops its container. Raises: NotFound, Conflict (it had ended)."""
+    build = await find(ctx, build_id)
+    async with ctx.store.write() as db:
+        if not await builds.finish(db, build_id, BuildState.CANCELLED, reason="Cancelled."):
+            raise errors.Conflict(f"Build {build_id} has ended already: {build.state}.")
+        await journal.add(db, Subject.BUILD, build_id, "cancel", "Cancelled.")
+    _changed(ctx)
+    return await find(ctx, build_id)
+
+
+async def claim(ctx: Context) -> Build | None:
+    """The next build, now running; None when none is queued."""
+    async with ctx.store.write() as db:
+        return await builds.claim(db, ctx.owner)
+
+
+async def recover(ctx: Context) -> None:
+    """What this server was building when it died is queued once more, then given up."""
+    async with ctx.store.write() as db:
+        again, failed = await builds.recover(db, ctx.owner, _MOST_ATTEMPTS)
+        for build_id in again:
+            await journal.add(db, Subject.BUILD, build_id, "again", "The server died while it built this: again.")
+        for build_id in failed:
+            await journal.add(db, Subject.BUILD, build_id, "failed", "Given up: the server died again.")
+    _changed(ctx)
+
+
+async def note(ctx: Context, build_id: int, step: str, text: str) -> None:
+    """A line of the build's log."""
+    async with ctx.store.write() as db:
+        await journal.add(db, Subject.BUILD, build_id, step, text)
+    ctx.journal_grew.set()
+
+
+async def resolved(ctx: Context, build_id: int, commit: str, subject: str) -> None:
+    """It is known which commit the ref means."""
+    async with ctx.store.write() as db:
+        await builds.update(db, build_id, commit=commit, subject=subject)
+
+
+async def failed(ctx: Context, build_id: int, error: errors.PierError) -> None:
+    """The build has ended without an image."""
+    async with ctx.store.write() as db:
+        if await builds.finish(db, build_id, BuildState.FAILED, reason=str(error)):
+            await journal.add(db, Subject.BUILD, build_id, "failed", str(error))
+    _changed(ctx)
+
+
+def _changed(ctx: Context) -> None:
+    ctx.build_wanted.set()
+    ctx.journal_grew.set()

@@ -1,0 +1,22 @@
+"""What every use case needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pierhead.kit.tasks import Broadcast, Signal
+from pierhead.settings import Settings
+from pierhead.store.session import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    store: Store
+    settings: Settings
+    owner: str
+    """This server's identity, the same after a restart: what it had claimed it may go on with at once."""
+    key: bytes
+    """32 bytes that secrets are encrypted with; from a file beside the database, never in it."""
+    build_wanted: Signal = field(default_factory=Signal)
+    release_wanted: Signal = field(default_factory=Signal)
+    journal_grew: Broadcast = field(default_factory=Broadcast)

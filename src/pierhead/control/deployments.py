@@ -1,0 +1,69 @@
+"""Deployments: asked for by people, carried on by the release loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.model.release import DeploymentState
+from pierhead.store import apps, deployments, journal
+from pierhead.store.deployments import Deployment
+from pierhead.store.journal import Subject
+
+
+async def find(ctx: Context, deployment_id: int) -> Deployment:
+    """Raises: NotFound."""
+    async with ctx.store.read() as db:
+        deployment = await deployments.find(db, deployment_id)
+    if deployment is None:
+        raise errors.NotFound(f"There is no deployment {deployment_id}.")
+    return deployment
+
+
+async def listing(ctx: Context, app: str, environment: str = "") -> Sequence[Deployment]:
+    """The newest first."""
+    async with ctx.store.read() as db:
+        return await deployments.listing(db, app, environment)
+
+
+async def cancel(ctx: Context, deployment_id: int) -> Deployment:
+    """The deployment has ended; the loop brings back what ran before. Raises: NotFound, Conflict (it had ended)."""
+    before = await find(ctx, deployment_id)
+    if not await end(ctx, deployment_id, DeploymentState.CANCELLED, "Cancelled."):
+        raise errors.Conflict(f"Deployment {deployment_id} has ended already: {before.state}.")
+    ctx.release_wanted.set()
+    return await find(ctx, deployment_id)
+
+
+async def note(ctx: Context, deployment_id: int, step: str, text: str) -> None:
+    """A line of the deployment's journal."""
+    async with ctx.store.write() as db:
+        await journal.add(db, Subject.DEPLOYMENT, deployment_id, step, text)
+    ctx.journal_grew.set()
+
+
+async def started(ctx: Context, deployment_id: int) -> None:
+    async with ctx.store.write() as db:
+        await deployments.set_state(db, deployment_id, DeploymentState.RUNNING)
+
+
+async def succeeded(ctx: Context, deployment: Deployment, text: str) -> bool:
+    """The environment has the new release. False when the deployment had ended otherwise, and nothing was changed."""
+    async with ctx.store.write() as db:
+        if not await deployments.set_state(db, deployment.id, DeploymentState.SUCCEEDED):
+            return False
+        await apps.set_release(db, deployment.app, deployment.environment, deployment.to_release_id)
+        await journal.add(db, Subject.DEPLOYMENT, deployment.id, "done", text)
+    ctx.journal_grew.set()
+    return True
+
+
+async def end(ctx: Context, deployment_id: int, state: DeploymentState, reason: str) -> bool:
+    """The deployment has ended without success. False when it had ended already."""
+    async with ctx.store.write() as db:
+        if not await deployments.set_state(db, deployment_id, state, reason):
+            return False
+        await journal.add(db, Subject.DEPLOYMENT, deployment_id, state.value, reason)
+    ctx.journal_grew.set()
+    return True

@@ -1,0 +1,62 @@
+"""Secrets: set by people, read only where they are delivered."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.store import apps, secrets
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_MOST_BYTES = 500 * 1000
+"""What the engine takes for one secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A secret without its value, which no one is shown again."""
+
+    name: str
+    version: int
+    created_at: datetime
+
+
+async def put(ctx: Context, app: str, environment: str, name: str, value: bytes) -> Listed:
+    """The next release in that environment is delivered this value. Raises: Invalid."""
+    if not _NAME.fullmatch(name):
+        raise errors.Invalid(f"{name!r} is not a name for a secret: letters, digits, '_', '.', '-', at most 64.")
+    if not 0 < len(value) <= _MOST_BYTES:
+        raise errors.Invalid(f"A secret has 1 to {_MOST_BYTES} bytes; this one has {len(value)}.")
+    async with ctx.store.write() as db:
+        await apps.ensure(db, app, environment)
+        await secrets.add(db, app, environment, name, _encrypt(ctx.key, value))
+        held = (await secrets.newest(db, app, environment))[name]
+    return Listed(held.name, held.version, held.created_at)
+
+
+async def listing(ctx: Context, app: str, environment: str) -> Sequence[Listed]:
+    async with ctx.store.read() as db:
+        held = await secrets.newest(db, app, environment)
+    return [Listed(one.name, one.version, one.created_at) for one in held.values()]
+
+
+async def reveal(ctx: Context, app: str, environment: str, name: str, version: int) -> bytes:
+    """The value itself, for the engine that delivers it and for nothing else. Raises: NotFound."""
+    async with ctx.store.read() as db:
+        held = await secrets.find(db, app, environment, name, version)
+    if held is None:
+        raise errors.NotFound(f"{app} has no version {version} of the secret {name} in {environment}.")
+    return AESGCM(ctx.key).decrypt(held.ciphertext[:12], held.ciphertext[12:], None)
+
+
+def _encrypt(key: bytes, value: bytes) -> bytes:
+    """A fresh nonce of 12 bytes, then the ciphertext."""
+    nonce = os.urandom(12)
+    return nonce + AESGCM(key).encrypt(nonce, value, None)
