@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pierhead.control.context import Context
 from pierhead.kit import errors
@@ -30,6 +31,11 @@ async def request(ctx: Context, app: str, environment: str, source: str, ref: st
         build = await builds.add(db, app, environment, source, ref)
     ctx.build_wanted.set()
     return build
+
+
+def bundle(ctx: Context, source: str) -> Path:
+    """Where the uploaded bundle that a source names is kept until it is built."""
+    return ctx.settings.home / "uploads" / f"{source.removeprefix(UPLOAD)}.bundle"
 
 
 async def find(ctx: Context, build_id: int) -> Build:

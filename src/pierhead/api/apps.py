@@ -1,0 +1,111 @@
+"""Apps, their environments, releases, deployments and secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from pierhead.api import streams, views
+from pierhead.api.auth import Ctx
+from pierhead.api.streams import After, LastEvent
+from pierhead.control import apps, deployments, releases, secrets
+from pierhead.kit import errors
+from pierhead.store.journal import Subject
+
+router = APIRouter(tags=["apps"])
+
+
+class Scale(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    replicas: Annotated[int, Field(description="Instances that should run.")]
+
+
+class Rollback(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    release: Annotated[int | None, Field(description="Number of the release to go to; left out: the one before.")] = (
+        None
+    )
+
+
+class SecretValue(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    value_base64: Annotated[str, Field(description="The value, in base64.")]
+
+
+@router.get("/environments")
+async def list_environments(ctx: Ctx, app: str = "") -> list[views.EnvironmentView]:
+    """Every app in every environment: what is released there, what moves, where it answers."""
+    return [views.environment(place) for place in await apps.places(ctx, app)]
+
+
+@router.get("/apps/{app}/environments/{environment}")
+async def show_environment(ctx: Ctx, app: str, environment: str) -> views.EnvironmentView:
+    return views.environment(await apps.place(ctx, app, environment))
+
+
+@router.delete("/apps/{app}", status_code=204)
+async def remove_app(ctx: Ctx, app: str) -> None:
+    """Ends all instances and forgets the app. Its volumes stay."""
+    await apps.remove(ctx, app)
+
+
+@router.put("/apps/{app}/environments/{environment}/scale")
+async def scale(ctx: Ctx, app: str, environment: str, wanted: Scale) -> views.EnvironmentView:
+    return views.environment(await apps.scale(ctx, app, environment, wanted.replicas))
+
+
+@router.get("/apps/{app}/releases")
+async def list_releases(ctx: Ctx, app: str, environment: str = "") -> list[views.ReleaseView]:
+    """The newest first."""
+    return [views.listed(release) for release in await releases.listing(ctx, app, environment)]
+
+
+@router.post("/apps/{app}/environments/{environment}/rollback", status_code=202)
+async def rollback(ctx: Ctx, app: str, environment: str, wanted: Rollback) -> views.DeploymentView:
+    """Moves the environment to an earlier release, image and config alike."""
+    return views.deployment(await releases.rollback(ctx, app, environment, wanted.release))
+
+
+@router.get("/apps/{app}/deployments")
+async def list_deployments(ctx: Ctx, app: str, environment: str = "") -> list[views.DeploymentView]:
+    """The newest first."""
+    return [views.deployment(one) for one in await deployments.listing(ctx, app, environment)]
+
+
+@router.get("/deployments/{deployment_id}")
+async def show_deployment(ctx: Ctx, deployment_id: int) -> views.DeploymentView:
+    return views.deployment(await deployments.find(ctx, deployment_id))
+
+
+@router.post("/deployments/{deployment_id}/cancel")
+async def cancel_deployment(ctx: Ctx, deployment_id: int) -> views.DeploymentView:
+    """Ends a deployment; what ran before comes back."""
+    return views.deployment(await deployments.cancel(ctx, deployment_id))
+
+
+@router.get("/deployments/{deployment_id}/journal")
+async def follow_deployment(ctx: Ctx, deployment_id: int, last: LastEvent = 0, after: After = 0) -> StreamingResponse:
+    """The deployment's steps as server-sent events, until it has ended."""
+    await deployments.find(ctx, deployment_id)
+    return await streams.follow(ctx, Subject.DEPLOYMENT, deployment_id, last or after)
+
+
+@router.get("/apps/{app}/environments/{environment}/secrets")
+async def list_secrets(ctx: Ctx, app: str, environment: str) -> list[views.SecretView]:
+    """Names and versions. Values are never shown."""
+    return [views.secret(one) for one in await secrets.listing(ctx, app, environment)]
+
+
+@router.put("/apps/{app}/environments/{environment}/secrets/{name}")
+async def put_secret(ctx: Ctx, app: str, environment: str, name: str, wanted: SecretValue) -> views.SecretView:
+    """A new version, delivered from the next release on."""
+    try:
+        value = base64.b64decode(wanted.value_base64, validate=True)
+    except binascii.Error as error:
+        raise errors.Invalid(f"value_base64 is not base64: {error}") from None
+    return views.secret(await secrets.put(ctx, app, environment, name, value))

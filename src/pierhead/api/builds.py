@@ -1,0 +1,95 @@
+"""Builds: uploaded or fetched commits on their way to images."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from pierhead.api import streams, views
+from pierhead.api.auth import Ctx
+from pierhead.api.streams import After, LastEvent
+from pierhead.control import builds
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.store.journal import Subject
+
+router = APIRouter(tags=["builds"])
+_MOST_BYTES = 2 << 30
+
+
+class BuildRequest(BaseModel):
+    """What to build, and where to release it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[str, Field(description="A git URL, or the `source` that an upload answered.", min_length=1)]
+    ref: Annotated[str, Field(description="Branch, tag or commit.", min_length=1)] = "HEAD"
+    environment: Annotated[str, Field(description="Where to release it; empty: only build.")] = ""
+
+
+class Upload(BaseModel):
+    source: Annotated[str, Field(description="What a build request names as its `source`.")]
+
+
+@router.post("/apps/{app}/uploads", status_code=201)
+async def upload(ctx: Ctx, app: str, request: Request) -> Upload:
+    """Takes a git bundle as the body; it is checked when it is built."""
+    name = secrets.token_hex(16)
+    folder = ctx.settings.home / "uploads"
+    folder.mkdir(parents=True, exist_ok=True)
+    part, size = folder / f"{name}.part", 0
+    with part.open("wb") as file:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > _MOST_BYTES:
+                part.unlink()
+                raise errors.Invalid(f"The upload has more than {_MOST_BYTES >> 30} GiB.")
+            file.write(chunk)
+    part.rename(folder / f"{name}.bundle")
+    return Upload(source=builds.UPLOAD + name)
+
+
+@router.post("/apps/{app}/builds", status_code=202)
+async def request_build(ctx: Ctx, app: str, wanted: BuildRequest) -> views.BuildView:
+    """Queues a build. Its journal is at `/v1/builds/{id}/journal`."""
+    _check_upload(ctx, wanted.source)
+    return views.build(await builds.request(ctx, app, wanted.environment, wanted.source, wanted.ref))
+
+
+@router.get("/builds")
+async def list_builds(
+    ctx: Ctx, app: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 50
+) -> list[views.BuildView]:
+    """The newest first."""
+    return [views.build(build) for build in await builds.listing(ctx, app, limit)]
+
+
+@router.get("/builds/{build_id}")
+async def show_build(ctx: Ctx, build_id: int) -> views.BuildView:
+    return views.build(await builds.find(ctx, build_id))
+
+
+@router.post("/builds/{build_id}/cancel")
+async def cancel_build(ctx: Ctx, build_id: int) -> views.BuildView:
+    """Ends a queued or running build."""
+    return views.build(await builds.cancel(ctx, build_id))
+
+
+@router.get("/builds/{build_id}/journal")
+async def follow_build(ctx: Ctx, build_id: int, last: LastEvent = 0, after: After = 0) -> StreamingResponse:
+    """The build's log as server-sent events, until it has ended."""
+    await builds.find(ctx, build_id)
+    return await streams.follow(ctx, Subject.BUILD, build_id, last or after)
+
+
+def _check_upload(ctx: Context, source: str) -> None:
+    """Raises: NotFound when the upload that a source names is not there."""
+    name = source.removeprefix(builds.UPLOAD)
+    if source.startswith(builds.UPLOAD) and not (name.isalnum() and builds.bundle(ctx, source).exists()):
+        raise errors.NotFound(
+            f"There is no upload {name!r}.", hint="POST the git bundle to /v1/apps/{app}/uploads first."
+        )

@@ -1,0 +1,137 @@
+"""The shapes that the API answers with. Times are RFC 3339; sizes in bytes; durations in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pierhead.control import apps, releases, secrets
+from pierhead.model.build import Build, BuildState
+from pierhead.model.release import DeploymentState, Release
+from pierhead.store.deployments import Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class BuildView:
+    id: int
+    app: str
+    environment: str
+    source: str
+    ref: str
+    commit: str
+    subject: str
+    state: BuildState
+    image: str
+    reason: str
+    deployment: int | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseView:
+    name: str
+    """`v3`"""
+    app: str
+    environment: str
+    image: str
+    commit: str
+    subject: str
+    created_at: datetime
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentView:
+    id: int
+    app: str
+    environment: str
+    kind: str
+    state: DeploymentState
+    reason: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentView:
+    app: str
+    environment: str
+    release: str | None
+    commit: str
+    subject: str
+    replicas: int
+    moving: DeploymentView | None
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    name: str
+    version: int
+    created_at: datetime
+
+
+def build(value: Build) -> BuildView:
+    return BuildView(
+        id=value.id,
+        app=value.app,
+        environment=value.environment,
+        source=value.source,
+        ref=value.ref,
+        commit=value.commit,
+        subject=value.subject,
+        state=value.state,
+        image=value.image,
+        reason=value.reason,
+        deployment=value.deployment,
+        created_at=value.created_at,
+        ended_at=value.ended_at,
+    )
+
+
+def release(value: Release, *, is_current: bool) -> ReleaseView:
+    return ReleaseView(
+        name=value.name,
+        app=value.app,
+        environment=value.environment,
+        image=value.image,
+        commit=value.commit,
+        subject=value.subject,
+        created_at=value.created_at,
+        is_current=is_current,
+    )
+
+
+def listed(value: releases.Listed) -> ReleaseView:
+    return release(value.release, is_current=value.is_current)
+
+
+def deployment(value: Deployment) -> DeploymentView:
+    return DeploymentView(
+        id=value.id,
+        app=value.app,
+        environment=value.environment,
+        kind=value.kind,
+        state=value.state,
+        reason=value.reason,
+        created_at=value.created_at,
+        ended_at=value.ended_at,
+    )
+
+
+def environment(value: apps.Place) -> EnvironmentView:
+    return EnvironmentView(
+        app=value.app,
+        environment=value.environment,
+        release=value.release.name if value.release else None,
+        commit=value.release.commit if value.release else "",
+        subject=value.release.subject if value.release else "",
+        replicas=value.replicas,
+        moving=deployment(value.moving) if value.moving else None,
+        urls=value.urls,
+    )
+
+
+def secret(value: secrets.Listed) -> SecretView:
+    return SecretView(value.name, value.version, value.created_at)
