@@ -1,0 +1,113 @@
+"""From a build to a deployment, and back to an earlier release."""
+
+from __future__ import annotations
+
+import pytest
+
+from pierhead.control import apps, builds, deployments, releases, secrets
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.model.app import Port, Protocol, Spec
+from pierhead.model.build import BuildState
+from pierhead.model.release import DeploymentState
+from pierhead.store.deployments import Deployment
+from pierhead.store.releases import Image
+
+WEB = Port("web", 8000)
+
+
+async def released(ctx: Context, spec: Spec, commit: str = "c0ffee") -> Deployment:
+    await builds.request(ctx, spec.app, "dev", "https://git.example/notes", "main")
+    build = await builds.claim(ctx)
+    assert build is not None
+    deployment = await releases.propose(ctx, build, spec, Image(f"registry/notes@sha256:{commit}", commit, "A commit"))
+    assert deployment is not None
+    return deployment
+
+
+async def test_a_build_becomes_the_next_release_and_a_deployment(ctx: Context) -> None:
+    first = await released(ctx, Spec("notes", ports=(WEB,)))
+    assert await deployments.succeeded(ctx, first, "done")
+    second = await released(ctx, Spec("notes", ports=(WEB,)), "beef")
+
+    listed = await releases.listing(ctx, "notes")
+    assert [(one.release.name, one.release.commit, one.is_current) for one in listed] == [
+        ("v2", "beef", False),
+        ("v1", "c0ffee", True),
+    ]
+    assert second.from_release_id == listed[1].release.id
+    assert [build.state for build in await builds.listing(ctx)] == [BuildState.SUCCEEDED] * 2
+
+
+async def test_a_newer_deployment_supersedes_an_older_one(ctx: Context) -> None:
+    first = await released(ctx, Spec("notes"))
+    second = await released(ctx, Spec("notes"))
+    assert (await deployments.find(ctx, first.id)).state is DeploymentState.SUPERSEDED
+    assert not await deployments.succeeded(ctx, first, "too late")
+    assert (await apps.place(ctx, "notes", "dev")).moving == second
+
+
+async def test_rollback_goes_to_what_ran_before_even_twice(ctx: Context) -> None:
+    first = await released(ctx, Spec("notes"))
+    await deployments.succeeded(ctx, first, "")
+    second = await released(ctx, Spec("notes"))
+    await deployments.succeeded(ctx, second, "")
+
+    back = await releases.rollback(ctx, "notes", "dev", None)
+    assert (back.from_release_id, back.to_release_id) == (second.to_release_id, first.to_release_id)
+    await deployments.succeeded(ctx, back, "")
+    forth = await releases.rollback(ctx, "notes", "dev", None)
+    assert forth.to_release_id == second.to_release_id
+
+
+async def test_rollback_says_what_there_is_to_go_to(ctx: Context) -> None:
+    with pytest.raises(errors.NotFound, match="no app 'nots'"):
+        await releases.rollback(ctx, "nots", "dev", None)
+    first = await released(ctx, Spec("notes"))
+    with pytest.raises(errors.Conflict, match="has no release in dev"):
+        await releases.rollback(ctx, "notes", "dev", None)
+    await deployments.succeeded(ctx, first, "")
+    with pytest.raises(errors.Conflict, match="no earlier release"):
+        await releases.rollback(ctx, "notes", "dev", None)
+    with pytest.raises(errors.NotFound, match="no release v9"):
+        await releases.rollback(ctx, "notes", "dev", 9)
+
+
+async def test_a_release_waits_for_its_secrets_and_keeps_their_versions(ctx: Context) -> None:
+    spec = Spec("notes", secrets=("DATABASE_URL",))
+    with pytest.raises(errors.Invalid, match=r"secrets\.DATABASE_URL: has no value"):
+        await released(ctx, spec)
+    await secrets.put(ctx, "notes", "dev", "DATABASE_URL", b"one")
+    await builds.cancel(ctx, 1)
+    deployment = await released(ctx, spec)
+    await secrets.put(ctx, "notes", "dev", "DATABASE_URL", b"two")
+    release = await releases.find(ctx, deployment.to_release_id)
+    assert release.secrets == {"DATABASE_URL": 1}
+    assert await secrets.reveal(ctx, "notes", "dev", "DATABASE_URL", 1) == b"one"
+
+
+async def test_a_tcp_port_keeps_the_service_port_it_was_given(ctx: Context) -> None:
+    tcp = Spec("cache", ports=(Port("main", 6379, Protocol.TCP),))
+    first = await releases.find(ctx, (await released(ctx, tcp)).to_release_id)
+    second = await releases.find(ctx, (await released(ctx, tcp)).to_release_id)
+    assert first.spec.ports[0].service_port == second.spec.ports[0].service_port == 7000
+    taken = Spec("other", ports=(Port("main", 6379, Protocol.TCP, service_port=7000),))
+    with pytest.raises(errors.Conflict, match="7000 belongs to cache"):
+        await released(ctx, taken)
+
+
+async def test_a_cancelled_build_releases_nothing(ctx: Context) -> None:
+    await builds.request(ctx, "notes", "dev", "https://git.example/notes", "main")
+    build = await builds.claim(ctx)
+    assert build is not None
+    await builds.cancel(ctx, build.id)
+    assert await releases.propose(ctx, build, Spec("notes"), Image("i", "c", "s")) is None
+    assert await releases.listing(ctx, "notes") == []
+
+
+async def test_an_app_that_is_removed_is_gone_whole(ctx: Context) -> None:
+    deployment = await released(ctx, Spec("notes", ports=(Port("main", 1, Protocol.TCP),)))
+    await deployments.succeeded(ctx, deployment, "")
+    await apps.remove(ctx, "notes")
+    assert await apps.places(ctx) == []
+    assert await builds.listing(ctx) == []
