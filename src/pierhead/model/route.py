@@ -23,6 +23,8 @@ class Route:
     service_port: int | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
     """Release (`v3`) → weight 0…256. A release that is not named has weight 100."""
+    owner: str = ""
+    """The cluster whose releases it leads to, and which keeps it; empty: a person wrote it."""
 
     @property
     def key(self) -> str:
@@ -38,6 +40,7 @@ def document(route: Route) -> dict[str, Any]:
         "paths": list(route.paths),
         "service_port": route.service_port,
         "weights": dict(route.weights),
+        "owner": route.owner,
     }
 
 
@@ -45,7 +48,7 @@ def read(name: str, value: Any) -> Route:
     """The route that a stored document describes. Raises: ValueError with the field and the reason."""
     if not isinstance(value, dict):
         raise ValueError("a route is a JSON object")  # noqa: TRY004
-    unknown = value.keys() - {"service", "protocol", "hosts", "paths", "service_port", "weights"}
+    unknown = value.keys() - {"service", "protocol", "hosts", "paths", "service_port", "weights", "owner"}
     if unknown:
         raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
     service = value.get("service")
@@ -65,6 +68,7 @@ def read(name: str, value: Any) -> Route:
         paths=_texts("paths", value.get("paths") or ["/"]),
         service_port=port,
         weights=weights,
+        owner=str(value.get("owner") or ""),
     )
 
 

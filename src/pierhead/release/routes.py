@@ -10,7 +10,7 @@ from pierhead.model.release import Release
 from pierhead.model.route import Route
 
 
-def routes(releases: Sequence[Release], domain: str) -> dict[str, Route]:
+def routes(releases: Sequence[Release], domain: str, cluster: str) -> dict[str, Route]:
     """The routes of an environment by name, newest release first.
 
     While it moves from one release to another both are given, and a name that either has leads to the service: names
@@ -21,7 +21,7 @@ def routes(releases: Sequence[Release], domain: str) -> dict[str, Route]:
         for position, port in enumerate(release.spec.ports):
             if port.protocol is Protocol.DUBBO:
                 continue
-            route = _route(release, port, domain, is_first=position == 0)
+            route = replace(_route(release, port, domain, is_first=position == 0), owner=cluster)
             found[route.name] = _joined(found[route.name], route) if route.name in found else route
     return found
 

@@ -14,7 +14,7 @@ def release(number: int, *ports: Port) -> Release:
 
 
 def test_the_first_port_has_the_apps_own_name_and_further_ones_their_name_before_it() -> None:
-    found = routes([release(1, Port("web", 8000, hosts=("notes.example",)), Port("admin", 9000))], "localhost")
+    found = routes([release(1, Port("web", 8000, hosts=("notes.example",)), Port("admin", 9000))], "localhost", "pier")
     assert {name: route.hosts for name, route in found.items()} == {
         "notes-dev": ("notes.dev.localhost", "notes.example"),
         "notes-dev-admin": ("admin.notes.dev.localhost",),
@@ -23,13 +23,13 @@ def test_the_first_port_has_the_apps_own_name_and_further_ones_their_name_before
 
 def test_while_it_moves_the_names_of_both_releases_lead_there() -> None:
     new, old = release(2, Port("web", 1, hosts=("new.example",))), release(1, Port("web", 1, hosts=("old.example",)))
-    assert routes([new, old], "localhost")["notes-dev"].hosts == ("notes.dev.localhost", "new.example", "old.example")
+    assert routes([new, old], "localhost", "pier")["notes-dev"].hosts == ("notes.dev.localhost", "new.example", "old.example")
 
 
 def test_a_tcp_port_is_found_by_its_service_port_alone() -> None:
-    found = routes([release(1, Port("main", 6379, Protocol.TCP, service_port=7000))], "localhost")
+    found = routes([release(1, Port("main", 6379, Protocol.TCP, service_port=7000))], "localhost", "pier")
     assert (found["notes-dev"].hosts, found["notes-dev"].service_port) == ((), 7000)
 
 
 def test_dubbo_never_goes_through_a_gateway() -> None:
-    assert routes([release(1, Port("rpc", 20880, Protocol.DUBBO))], "localhost") == {}
+    assert routes([release(1, Port("rpc", 20880, Protocol.DUBBO))], "localhost", "pier") == {}
