@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 
 class Signal:
@@ -46,3 +48,16 @@ class Broadcast:
         except TimeoutError:
             return False
         return True
+
+
+async def ending(work: Coroutine[Any, Any, None], stop: Callable[[], None], limit: timedelta) -> None:
+    """Runs `work`. When cancelled, asks it to end by `stop` and gives it until `limit` before cancelling it too."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop()
+        _, late = await asyncio.wait([task], timeout=limit.total_seconds())
+        if late:
+            task.cancel()
+        raise

@@ -1,0 +1,56 @@
+"""The API put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+
+import pierhead
+from pierhead.api import apps, auth, builds, errors, instances
+from pierhead.control.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    name: str
+    version: str
+
+
+def create(context: Context, status: Callable[[], Any]) -> FastAPI:
+    """The application. `status` answers with what the parts of this process say of themselves."""
+    app = FastAPI(
+        title="Pierhead",
+        version=pierhead.__version__,
+        description="Apps, builds, releases, instances and the cluster they run on.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.context = context
+    app.state.status = status
+    errors.install(app)
+    app.include_router(_open, prefix="/v1")
+    needs_token = [Depends(auth.identify)]
+    for router in (apps.router, builds.router, instances.router, _status):
+        app.include_router(router, prefix="/v1", dependencies=needs_token)
+    app.include_router(instances.sockets, prefix="/v1")
+    return app
+
+
+_open = APIRouter(tags=["server"])
+_status = APIRouter(tags=["server"])
+
+
+@_open.get("/version")
+async def version() -> Version:
+    """Answers without a token: whether a Pierhead is here, and which."""
+    return Version("pierhead", pierhead.__version__)
+
+
+@_status.get("/status")
+async def status(request: Request) -> Any:
+    """Every part of this process: its state, since when, what is wrong, what to do."""
+    return request.app.state.status()

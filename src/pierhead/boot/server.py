@@ -1,0 +1,112 @@
+"""The server: API, builds and releases on one database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from pierhead.api import app
+from pierhead.build import loop as build_loop
+from pierhead.control.context import Context
+from pierhead.kit import errors, tasks
+from pierhead.release import loop as release_loop
+from pierhead.settings import Settings
+from pierhead.store import session, tokens
+from pierhead.wire.consul.client import Consul
+from pierhead.wire.docker.client import Engine
+
+_GOODBYE = timedelta(seconds=3)
+"""How long open requests may take to end when the server stops; streams are cut, and go on where they were."""
+
+
+async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[], None]) -> None:
+    """The API answers, queued builds are built and environments are moved, until cancelled.
+
+    Calls `ready` once the API answers. Raises: Conflict (its port is taken).
+    """
+    listener = _listen(settings)
+    async with (
+        session.opened(settings.home / "pier.db") as store,
+        Engine(settings.engine.socket) as engine,
+        Consul(settings.catalog_url, settings.catalog.token) as catalog,
+    ):
+        context = Context(
+            store,
+            settings,
+            owner=_kept(settings.home / "server-id", lambda: secrets.token_hex(8)),
+            key=bytes.fromhex(_kept(settings.home / "secret.key", lambda: secrets.token_hex(32))),
+            engine=engine,
+            catalog=catalog,
+        )
+        async with store.write() as db:
+            await tokens.ensure(db, "admin", _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_serve(app.create(context, status), listener, ready), name="api")
+            group.create_task(build_loop.run(context), name="build")
+            group.create_task(release_loop.run(context), name="release")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: the process has one set, in boot."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+async def _serve(application: Any, listener: socket.socket, ready: Callable[[], None]) -> None:
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=round(_GOODBYE.total_seconds()),
+        ws_ping_interval=15,
+    )
+    server = _Server(config, ready)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    await tasks.ending(server.serve([listener]), stop, 2 * _GOODBYE)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    api = settings.api
+    try:
+        return socket.create_server((api.host, api.port), backlog=1024)
+    except OSError as error:
+        raise errors.Conflict(
+            f"The API cannot listen on {api.host}:{api.port}: {error.strerror}.",
+            hint="`ss -ltnp` shows who has the port; the setting api.port (PIER_API_PORT) chooses another.",
+        ) from error
+
+
+def _kept(file: Path, make: Callable[[], str]) -> str:
+    """The text in `file`, made at the first start; only its owner can read it. Whole or not there at all."""
+    if not file.exists():
+        part = file.with_suffix(".part")
+        part.touch(mode=0o600)
+        with part.open("w") as opened:
+            opened.write(make() + "\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        part.rename(file)
+    return file.read_text().strip()
