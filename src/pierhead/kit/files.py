@@ -1,0 +1,52 @@
+"""Files that a reader never sees half written, and logs that do not grow for ever."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+LOG_LIMIT_BYTES = 16 << 20
+
+
+def replace(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """`path` holds `text`, whole; whoever reads meanwhile sees the old text or the new one. Its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def rotate(log: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> bool:
+    """A `log` above the limit is empty and what it held is in `<log>.1`. True when that was so.
+
+    For logs that a program holds open for appending: the file stays the same one. A line that is written during the
+    copy may be lost.
+    """
+    if not log.exists() or log.stat().st_size <= limit_bytes:
+        return False
+    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    os.truncate(log, 0)
+    return True
+
+
+def last_lines(log: Path, count: int, *, start: int = 0) -> list[str]:
+    """The last `count` lines of `log` that were written after its byte `start`. None where there is no log."""
+    if not log.exists():
+        return []
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size < start:  # rotated meanwhile
+            start = 0
+        file.seek(max(start, size - 400 * count))
+        lines = file.read().decode(errors="replace").splitlines()
+    return lines[-count:]
