@@ -1,0 +1,232 @@
+"""The settings of this process: the file, then `PIER_*` variables, then flags. All mistakes are told at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pierhead.kit import errors
+from pierhead.kit.errors import Problem
+from pierhead.settings import Settings, describe, values
+from pierhead.settings.describe import Setting
+
+SYSTEM_FILE = Path("/etc/pierhead/pier.toml")
+FILE_NAME = "pier.toml"
+
+_CHOICES: Mapping[str, Sequence[str]] = {
+    "engine.start": ("auto", "never"),
+    "catalog.mode": ("embedded", "consul"),
+    "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
+}
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+_DOMAIN = re.compile(r"(?=.{1,200}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a setting is, and who said so."""
+
+    value: Any
+    origin: str
+    """`default`, `/etc/pierhead/pier.toml:12`, `PIER_DOMAIN` or `flag`."""
+
+
+def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
+    """The settings that hold. `flags` are texts by key (`gateway.http_port`). An empty variable counts as not set.
+
+    `file` None: PIER_CONFIG, else `pier.toml` in the data folder, else /etc/pierhead/pier.toml, else none.
+    Raises: Invalid (every wrong value, unknown key and unknown variable), NotFound (a file that was named),
+    Denied (it may not be read).
+    """
+    return settings({key: found.value for key, found in explain(file, environ, flags).items()})
+
+
+def explain(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Mapping[str, Value]:
+    """Every setting by its key, with its origin. Raises: what `load` does."""
+    problems: list[Problem] = []
+    found = {key: Value(setting.default, "default") for key, setting in describe.all_settings().items()}
+    path = find(file, environ, flags)
+    if path:
+        found |= _from_file(path, _read(path), problems)
+    found |= _from_environ(environ, problems)
+    found |= _from_flags(flags, problems)
+    problems += check(found)
+    if problems:
+        raise errors.Invalid("The settings are not valid.", problems=problems, hint="`pier config example` shows all.")
+    return found
+
+
+def find(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Path | None:
+    """The settings file that is read, or None. Raises: NotFound, Denied."""
+    named = file or (Path(environ["PIER_CONFIG"]) if environ.get("PIER_CONFIG") else None)
+    if named:
+        if not _exists(named):
+            raise errors.NotFound(f"There is no settings file {named}.", hint="`pier config example` prints one.")
+        return named
+    home = Path(flags.get("home") or environ.get("PIER_HOME") or str(Settings().home))
+    return next((path for path in (home / FILE_NAME, SYSTEM_FILE) if _exists(path)), None)
+
+
+def settings(given: Mapping[str, Any]) -> Settings:
+    """The settings with `given` by key; the rest are defaults."""
+    found = Settings()
+    for key, value in given.items():
+        section, _, field = key.rpartition(".")
+        if section:
+            inner = dataclasses.replace(getattr(found, section), **{field: value})
+            found = dataclasses.replace(found, **{section: inner})
+        else:
+            found = dataclasses.replace(found, **{field: value})
+    return found
+
+
+def check(found: Mapping[str, Value]) -> Iterator[Problem]:
+    """What is wrong although every type is right."""
+    held = {key: value.value for key, value in found.items()}
+    for key, choices in _CHOICES.items():
+        if held[key] not in choices:
+            yield _problem(
+                key, found[key], f"{held[key]!r} is none of {', '.join(choices)}", nearest(str(held[key]), choices)
+            )
+    for key, value in held.items():
+        if key.endswith("port") and not 1 <= value <= 65535:
+            yield _problem(key, found[key], f"{value} is no port: 1 to 65535")
+        elif isinstance(value, int | float) and value < 0:
+            yield _problem(key, found[key], f"{value} is less than 0")
+    if not _NAME.fullmatch(held["cluster"]):
+        yield _problem("cluster", found["cluster"], "use lower-case letters, digits and `-`, a letter first")
+    if not _DOMAIN.fullmatch(held["domain"]):
+        yield _problem("domain", found["domain"], f"{held['domain']!r} is no lower-case DNS name")
+    if held["catalog.mode"] == "consul" and not held["catalog.url"]:
+        yield _problem("catalog.url", found["catalog.mode"], 'is needed with catalog.mode = "consul"')
+    if held["catalog.mode"] == "embedded" and held["catalog.url"]:
+        yield _problem("catalog.url", found["catalog.url"], 'is used only with catalog.mode = "consul"')
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """`did you mean …?`, or nothing."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _from_file(path: Path, text: str, problems: list[Problem]) -> dict[str, Value]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problems.append(Problem(str(path), f"is not TOML: {error}"))
+        return {}
+    found = {}
+    for section, field, value in _entries(document):
+        key = f"{section}.{field}" if section else field
+        place = f"{path}:{line_of(text, section, field)}"
+        if (setting := _known(key, f"{place} {key}", problems)) is not None:
+            try:
+                found[key] = Value(values.typed(setting, value), place)
+            except ValueError as error:
+                problems.append(Problem(f"{place} {key}", str(error)))
+    return found
+
+
+def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    for name, value in document.items():
+        if name in describe.sections() and isinstance(value, dict):
+            yield from ((name, field, inner) for field, inner in value.items())
+        else:
+            yield "", name, value
+
+
+def _known(key: str, place: str, problems: list[Problem]) -> Setting | None:
+    known = describe.all_settings()
+    if key in known:
+        return known[key]
+    section = key.split(".")[0]
+    if key in describe.sections():
+        problems.append(Problem(place, f"is a section: write [{section}]"))
+    else:
+        problems.append(Problem(place, "there is no such setting", nearest(key, [*known, *describe.sections()])))
+    return None
+
+
+def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> dict[str, Value]:
+    variables = {setting.variable: setting for setting in describe.all_settings().values()}
+    found: dict[str, Value] = {}
+    for name, text in sorted(environ.items()):
+        if (
+            not text
+            or not name.startswith("PIER_")
+            or name in describe.VARIABLES
+            or name.startswith(tuple(describe.PREFIXES))
+        ):
+            continue
+        if name not in variables:
+            hint = nearest(name, [*variables, *describe.VARIABLES])
+            problems.append(Problem(name, "there is no such variable", hint))
+            continue
+        _add(found, variables[name], text, name, problems)
+    return found
+
+
+def _from_flags(flags: Mapping[str, str], problems: list[Problem]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for key, text in flags.items():
+        if (setting := _known(key, f"flag {key}", problems)) is not None:
+            _add(found, setting, text, "flag", problems)
+    return found
+
+
+def _add(found: dict[str, Value], setting: Setting, text: str, origin: str, problems: list[Problem]) -> None:
+    try:
+        found[setting.key] = Value(values.parse(setting, text), origin)
+    except ValueError as error:
+        place = origin if origin == setting.variable else f"{origin} {setting.key}"
+        problems.append(Problem(place, str(error)))
+
+
+def line_of(text: str, section: str, field: str) -> int:
+    """The line that gives `field` in `[section]`; 1 when it is written in a way that is not found."""
+    key = re.compile(rf"""\s*["']?{re.escape(field)}["']?\s*(=|\.)""")
+    dotted = re.compile(rf"\s*{re.escape(section)}\s*\.\s*{re.escape(field)}\s*=")
+    current = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            current = header[1]
+            if not section and current.split(".")[0] == field:
+                return number
+        elif (current == section and key.match(line)) or (section and not current and dotted.match(line)):
+            return number
+    return 1
+
+
+def _problem(key: str, value: Value, reason: str, hint: str = "") -> Problem:
+    place = key if value.origin == "default" else f"{value.origin} {key}"
+    return Problem(place, reason, hint)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError as error:
+        raise _denied(path) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except PermissionError as error:
+        raise _denied(path) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.Invalid(f"{path} cannot be read: {error}.") from error
+
+
+def _denied(path: Path) -> errors.Denied:
+    return errors.Denied(
+        f"{path} may not be read by this user.",
+        hint="Use root, name a file of your own with PIER_CONFIG, or set PIER_URL and PIER_TOKEN.",
+    )
