@@ -10,9 +10,12 @@ import pytest_asyncio
 from pierhead.control.context import Context
 from pierhead.settings import Settings
 from pierhead.store import session
+from pierhead.wire.consul.client import Consul
+from pierhead.wire.docker.client import Engine
 
 
 @pytest_asyncio.fixture
 async def ctx(tmp_path: Path) -> AsyncIterator[Context]:
     async with session.opened(tmp_path / "pier.db") as store:
-        yield Context(store, Settings(home=tmp_path), owner="server-1", key=bytes(32))
+        engine, catalog = Engine("unix:///nowhere"), Consul("http://127.0.0.1:9")
+        yield Context(store, Settings(home=tmp_path), "server-1", bytes(32), engine, catalog)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pierhead.kit.tasks import Broadcast, Signal
 from pierhead.settings import Settings
 from pierhead.store.session import Store
+from pierhead.wire.consul.client import Consul
+from pierhead.wire.docker.client import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,9 @@ class Context:
     """This server's identity, the same after a restart: what it had claimed it may go on with at once."""
     key: bytes
     """32 bytes that secrets are encrypted with; from a file beside the database, never in it."""
+    engine: Engine
+    """The engine of this machine, a manager of the swarm."""
+    catalog: Consul
     build_wanted: Signal = field(default_factory=Signal)
     release_wanted: Signal = field(default_factory=Signal)
     journal_grew: Broadcast = field(default_factory=Broadcast)

@@ -61,3 +61,23 @@ async def ending(work: Coroutine[Any, Any, None], stop: Callable[[], None], limi
         if late:
             task.cancel()
         raise
+
+
+async def unless(interrupted: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> bool:
+    """Runs `work` until it ends, or until `interrupted` does and cancels it. True when it ended by itself.
+
+    Raises: what `work` raised.
+    """
+    working, watching = asyncio.create_task(work), asyncio.create_task(interrupted)
+    try:
+        await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
+        finished = working.done()
+    finally:
+        watching.cancel()
+        working.cancel()
+        await asyncio.wait([working, watching])
+    if finished:
+        working.result()
+    elif not watching.cancelled():
+        watching.result()
+    return finished
