@@ -19,6 +19,13 @@ class Protocol(StrEnum):
     DUBBO = "dubbo"
 
 
+class PortMode(StrEnum):
+    NAT = "nat"
+    """The engine chooses a free port of the host for every instance."""
+    SAME = "same"
+    """Pierhead chooses one, and the container's port has the same number: for protocols that register their address."""
+
+
 class Strategy(StrEnum):
     ROLLING = "rolling"
     """New instances are raised step by step beside the old ones, which leave as the new ones are routed."""
@@ -41,6 +48,7 @@ class Port:
     hosts: tuple[str, ...] = ()
     """Names besides `<app>.<environment>.<domain>`. `*.` in front matches every name below."""
     paths: tuple[str, ...] = ("/",)
+    mode: PortMode = PortMode.NAT
 
 
 class Probe(StrEnum):

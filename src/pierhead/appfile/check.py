@@ -1,0 +1,147 @@
+"""What the fields of an app file mean together. Pure; reads the raw data, so that it can tell what it finds although
+other fields are wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pierhead.appfile.document import Fault, Path
+
+_LONGEST_TOGETHER = 52
+"""`<app>-<environment>-v<number>` is an engine service's name: at most 63 characters."""
+_LONGEST_SERVICE = 63
+"""`<app>-<environment>-<port>` is a DNS label."""
+
+
+def check(data: Mapping[str, Any], environment: str = "") -> Iterator[Fault]:
+    """Every fault that no field has alone. `data` is the whole file, or an environment's with its overlay applied."""
+    ports = {name: port for name, port in _mapping(data.get("ports")).items() if isinstance(port, dict)}
+    yield from _numbers(ports, "port", "container port")
+    yield from _numbers(ports, "service_port", "service port")
+    yield from _addresses(ports)
+    for name, port in ports.items():
+        yield from _protocol(("ports", name), port)
+    yield from _health(data.get("health"), list(_mapping(data.get("ports"))), ports)
+    yield from _volumes(data.get("volumes"))
+    yield from _build(_mapping(data.get("build")))
+    yield from _twice(("secrets",), data.get("secrets"))
+    yield from _lengths(data.get("app"), environment, ports)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean …?`, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _numbers(ports: Mapping[str, Any], key: str, what: str) -> Iterator[Fault]:
+    seen: dict[int, str] = {}
+    for name, port in ports.items():
+        number = port.get(key)
+        if isinstance(number, int) and number in seen:
+            yield Fault(("ports", name, key), f"{what} {number} is already that of {seen[number]}")
+        elif isinstance(number, int):
+            seen[number] = name
+
+
+def _addresses(ports: Mapping[str, Any]) -> Iterator[Fault]:
+    seen: dict[tuple[str, str], str] = {}
+    for name, port in ports.items():
+        for position, host in enumerate(_texts(port.get("hosts"))):
+            for path in _texts(port.get("paths", ["/"])):
+                address = (host.lower(), path)
+                if seen.setdefault(address, name) != name:
+                    reason = f"{host}{path} already leads to {seen[address]}"
+                    yield Fault(("ports", name, "hosts", position), reason)
+
+
+def _protocol(path: Path, port: Mapping[str, Any]) -> Iterator[Fault]:
+    protocol = port.get("protocol", "http")
+    if protocol in ("tcp", "dubbo"):
+        for key in ("hosts", "paths"):
+            if port.get(key):
+                reason = f"{protocol} is not found by name: {key} need protocol http or grpc"
+                yield Fault((*path, key), reason, "use service_port" if protocol == "tcp" else "")
+    if protocol == "dubbo" and port.get("service_port") is not None:
+        yield Fault((*path, "service_port"), "dubbo is never led through a gateway")
+
+
+def _health(health: Any, names: Sequence[str], ports: Mapping[str, Any]) -> Iterator[Fault]:
+    if not isinstance(health, dict):
+        return
+    given = [key for key in ("http", "tcp", "port") if health.get(key) is not None]
+    if "http" in given and "tcp" in given:
+        yield Fault(("health", "tcp"), "http and tcp exclude each other", "an overlay removes one with `http: null`")
+    elif "http" not in given and "tcp" not in given and not names:
+        yield Fault(("health",), "there is no port to probe", "write `health: none`")
+    if "port" in given and "http" not in given:
+        yield Fault(("health", "port"), "belongs to http", "write `tcp: <port name>`" if "tcp" not in given else "")
+    for key in ("tcp", "port"):
+        name = health.get(key)
+        if isinstance(name, str) and name not in names:
+            yield Fault(("health", key), f"there is no port {name!r}", nearest(name, names) or _listed(names))
+    speaks_http = any(_mapping(ports.get(name)).get("protocol", "http") == "http" for name in names)
+    if "http" in given and "port" not in given and not speaks_http:
+        yield Fault(("health", "http"), "no port speaks HTTP", "write `tcp: <port name>`")
+
+
+def _volumes(volumes: Any) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for position, volume in enumerate(volumes if isinstance(volumes, list) else []):
+        if not isinstance(volume, dict):
+            continue
+        if (volume.get("name") is None) == (volume.get("folder") is None):
+            yield Fault(("volumes", position), "needs either name or folder")
+        path = volume.get("path")
+        if isinstance(path, str) and path in seen:
+            yield Fault(("volumes", position, "path"), f"{path} is already another volume's")
+        elif isinstance(path, str):
+            seen.add(path)
+
+
+def _build(build: Mapping[str, Any]) -> Iterator[Fault]:
+    if "dockerfile" in build:
+        for key in ("runtime", "base", "command", "output"):
+            if key in build:
+                yield Fault(("build", key), "belongs to a recipe, and dockerfile replaces recipes")
+        return
+    for key in ("target", "args"):
+        if build.get(key):
+            yield Fault(("build", key), "needs dockerfile")
+    if "output" in build and build.get("runtime", "static") != "static":
+        yield Fault(("build", "output"), "belongs to runtime: static")
+
+
+def _twice(path: Path, values: Any) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for position, value in enumerate(values if isinstance(values, list) else []):
+        if isinstance(value, str) and value in seen:
+            yield Fault((*path, position), f"{value} is named twice")
+        elif isinstance(value, str):
+            seen.add(value)
+
+
+def _lengths(app: Any, environment: str, ports: Mapping[str, Any]) -> Iterator[Fault]:
+    if not isinstance(app, str) or not environment:
+        return
+    if len(app) + len(environment) > _LONGEST_TOGETHER:
+        yield Fault(("app",), f"{app} and {environment} together have more than {_LONGEST_TOGETHER} characters")
+        return
+    for name in list(ports)[1:]:
+        if len(f"{app}-{environment}-{name}") > _LONGEST_SERVICE:
+            reason = f"{app}-{environment}-{name} has more than {_LONGEST_SERVICE} characters"
+            yield Fault(("ports", name), reason)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: Any) -> Sequence[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"its ports are {', '.join(names)}" if names else ""

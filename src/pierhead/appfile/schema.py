@@ -1,0 +1,320 @@
+"""What `pier.yaml` may say. The texts under the fields are the reference and the editor's help.
+
+Only shapes and single values are checked here; what two fields mean together is in `check`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from pierhead.kit import units
+from pierhead.model.app import NAME
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_NODE_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,126}[A-Za-z0-9])?")
+_SHELL = frozenset(["&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"])
+_KEPT_FOLDERS = ("/.pier", "/proc", "/sys", "/dev", "/run/secrets")
+_SMALLEST_MEMORY = 6 << 20
+
+
+def host(value: str) -> str:
+    """`value` in lower case. Raises: ValueError when it is no DNS name, `*.` in front allowed."""
+    name = value.lower().rstrip(".")
+    if "://" in name or "/" in name or ":" in name:
+        raise ValueError(f"{value!r} must be a name alone, without scheme, port or path")
+    labels = name.removeprefix("*.").split(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"{value!r} is no DNS name")
+    if all(label.isdecimal() for label in labels):
+        raise ValueError(f"{value!r} is an address: a host is a name")
+    return name
+
+
+def _matching(pattern: re.Pattern[str], wanted: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"{value!r} is not {wanted}")
+        return value
+
+    return check
+
+
+def _duration(value: Any) -> timedelta:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no duration: write 30s, 2m, 1h30m or 500ms")  # noqa: TRY004
+    return units.duration(value)
+
+
+def _positive(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be longer than 0s")
+    return value
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"{value!r} is no size: write 256MiB, 2GiB, 500MB or a number of bytes")  # noqa: TRY004
+    count = units.size(str(value))
+    if count < _SMALLEST_MEMORY:
+        raise ValueError(f"{value!r} is less than 6MiB, the least that an engine accepts")
+    return count
+
+
+def _words(value: Any) -> Any:
+    """A command as the list of its words."""
+    if not isinstance(value, str):
+        return value
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} cannot be split into words: {error}") from None
+    if _SHELL.intersection(words):
+        raise ValueError('is not run by a shell: write [sh, -c, "…"] where one is wanted')
+    return words
+
+
+def _path(value: str) -> str:
+    if not value.startswith("/") or re.search(r"[\s?#]", value):
+        raise ValueError(f"{value!r} must begin with / and have no space, ? or #")
+    return value
+
+
+def _probe_path(value: str) -> str:
+    if not value.startswith("/") or re.search(r"[\s#]", value):
+        raise ValueError(f"{value!r} must begin with / and have no space or #")
+    return value
+
+
+def _folder(value: str) -> str:
+    if not value.startswith("/") or posixpath.normpath(value) != value or value == "//":
+        raise ValueError(f"{value!r} must be an absolute path without `..`, `//` or a `/` at its end")
+    return value
+
+
+def _mount(value: str) -> str:
+    if _folder(value) == "/" or any(value == kept or value.startswith(f"{kept}/") for kept in _KEPT_FOLDERS):
+        raise ValueError(f"{value!r} cannot be replaced by a volume")
+    return value
+
+
+def _inside(value: str) -> str:
+    if not value or value.startswith("/") or ".." in value.split("/"):
+        raise ValueError(f"{value!r} must be a path inside the repository")
+    return value
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError(f"{value!r} is no name of a variable")
+    if value.startswith("PIER_"):
+        raise ValueError("names that begin with PIER_ are set by Pierhead")
+    return value
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not contain a NUL character")
+    return value
+
+
+_A_NAME = "a name: lower-case letters, digits and `-`, a letter first, at most 40"
+_UNIT = r"(\d+(\.\d+)?(ms|s|m|h|d))+"
+
+Name = Annotated[
+    str, AfterValidator(_matching(NAME, _A_NAME)), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})
+]
+Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{_UNIT}$"})]
+Span = Annotated[Duration, AfterValidator(_positive)]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+(\.\d+)? ?([kKMGT]i?)?B?$"}]}),
+]
+Number = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, AfterValidator(host)]
+UrlPath = Annotated[str, AfterValidator(_path)]
+ProbePath = Annotated[str, AfterValidator(_probe_path)]
+Text = Annotated[str, AfterValidator(_text)]
+Mount = Annotated[str, AfterValidator(_mount)]
+Folder = Annotated[str, AfterValidator(_folder)]
+Inside = Annotated[str, AfterValidator(_inside)]
+Variable = Annotated[str, AfterValidator(_variable)]
+Secret = Annotated[str, AfterValidator(_matching(_SECRET, "a name of a secret: letters, digits, `_`, `.` and `-`"))]
+NodeLabel = Annotated[str, AfterValidator(_matching(_NODE_LABEL, "a name of a node label"))]
+Command = Annotated[
+    list[Text],
+    Field(min_length=1),
+    BeforeValidator(_words),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+
+
+class Part(BaseModel):
+    """A mapping whose keys are known; those that begin with `x-` are the owner's own."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={"patternProperties": {"^x-": {}}},
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_keys(cls, value: Any) -> Any:
+        return {k: v for k, v in value.items() if not k.startswith("x-")} if isinstance(value, dict) else value
+
+
+class Port(Part):
+    """A port of the container that others reach."""
+
+    port: Number
+    """The number inside the container."""
+    protocol: Literal["http", "tcp", "grpc", "dubbo"] = "http"
+    """`http` and `grpc` are found by host name and path, `tcp` by a service port, `dubbo` by its own registry."""
+    hosts: list[Host] = []
+    """Names that lead here besides `<app>.<environment>.<domain>` (ports after the first: `<port>.<app>.…`). `*.` in
+    front matches every name below. Only with `http` and `grpc`."""
+    paths: list[UrlPath] = Field(default=["/"], min_length=1)
+    """Paths that lead here; a path matches everything below it."""
+    service_port: Number | None = None
+    """The port of every gateway that leads here. Without it a `tcp` port is given a free one at its first release."""
+    mode: Literal["nat", "same"] | None = None
+    """`nat`: the engine chooses the host port. `same`: Pierhead chooses one and the container's has the same number,
+    for protocols that register their own address. Default: `same` for `dubbo`, else `nat`."""
+
+
+class Health(Part):
+    """How an instance shows that it can serve."""
+
+    http: ProbePath | None = None
+    """Healthy when this path answers 200 to 399."""
+    tcp: Name | None = None
+    """Healthy when the port of this name accepts connections."""
+    port: Name | None = None
+    """The port that `http` asks. Default: the first one that speaks HTTP."""
+    interval: Span = timedelta(seconds=5)
+    """Time between two probes."""
+    timeout: Span = timedelta(seconds=2)
+    """A probe without an answer after this time has failed."""
+    rise: int = Field(default=1, ge=1, le=100)
+    """Successes in a row that make an instance healthy."""
+    fall: int = Field(default=3, ge=1, le=100)
+    """Failures in a row that make it unhealthy."""
+
+
+HealthOrNone = Annotated[
+    Annotated[Health, Tag("|mapping")] | Annotated[Literal["none"], Tag("|text")],
+    Discriminator(lambda value: "|mapping" if isinstance(value, dict | Health) else "|text"),
+]
+"""The tags are no keys that a file could have: `reasons` takes them out of paths."""
+
+
+class Resources(Part):
+    """What one instance may use at most."""
+
+    memory: Size | None = None
+    """Memory: `256MiB`. Default: no limit."""
+    cpus: float | None = Field(default=None, gt=0, le=1024)
+    """Processors: `0.5`. Default: no limit."""
+
+
+class Volume(Part):
+    """A folder that outlives the container."""
+
+    name: Name | None = None
+    """A volume of this environment, made when it is not there and kept until it is removed by hand."""
+    folder: Folder | None = None
+    """A folder of the node, instead of `name`. It must exist on every node that the app may run on."""
+    path: Mount
+    """Where the container sees it."""
+    read_only: bool = False
+    """The container cannot write to it."""
+
+
+class Deploy(Part):
+    """How one release follows another."""
+
+    strategy: Literal["rolling", "stop-first"] = "rolling"
+    """`rolling`: the new instances are routed before the old ones go. `stop-first`: the old ones are gone before the
+    new ones start, for apps that must not run twice."""
+    step: int = Field(default=1, ge=1, le=100)
+    """Instances more than `replicas` that may run meanwhile."""
+    deadline: Span = timedelta(minutes=2)
+    """Time from start to healthy and routed; a deployment that takes longer fails and goes back."""
+    drain: Duration = timedelta(seconds=30)
+    """Time in which an instance that is to stop may finish its requests."""
+    stop: Duration = timedelta(seconds=10)
+    """Time that it may then take to exit after its stop signal."""
+
+
+class Placement(Part):
+    """Which nodes the instances may run on."""
+
+    labels: dict[NodeLabel, Text] = {}
+    """Labels that a node must have."""
+
+
+class Build(Part):
+    """How the commit becomes an image. Without it Pierhead looks at the repository."""
+
+    runtime: Literal["python", "node", "static"] | None = None
+    """The recipe. Default: found by looking."""
+    base: str | None = Field(default=None, min_length=1)
+    """The base image. Default: the recipe's own."""
+    dockerfile: Inside | None = None
+    """A Dockerfile to build with, instead of a recipe."""
+    target: str | None = Field(default=None, min_length=1)
+    """The stage of the Dockerfile."""
+    args: dict[Variable, Text] = {}
+    """Build arguments. Never put a secret here: they can be read from the image."""
+    command: Command | None = None
+    """Run in the source tree once the dependencies are there: `npm run build`."""
+    output: Inside | None = None
+    """The folder that holds the site once `command` has run (`runtime: static`)."""
+
+
+class App(Part):
+    """One app, in the environment that has no overlay."""
+
+    app: Name
+    """The app's name: part of its host names, of its images and of its engine services."""
+    build: Build = Build()
+    ports: dict[Name, Port] = {}
+    """Its ports by name; the first one is the app's own address. Without ports it is a worker."""
+    replicas: int = Field(default=1, ge=0, le=500)
+    """Instances that run. `pier scale` changes it until the next release that changes this number."""
+    command: Command | None = None
+    """Replaces the image's own command. A text is split into words; no shell runs it."""
+    health: HealthOrNone | None = None
+    """How an instance shows that it can serve; `none`: by running. Default: its first port accepts connections."""
+    resources: Resources = Resources()
+    env: dict[Variable, Text] = {}
+    """Variables of the container."""
+    secrets: list[Secret] = []
+    """Names of secrets (`pier secret set`); each is the file `/run/secrets/<name>`."""
+    volumes: list[Volume] = []
+    network: Literal["bridge", "host"] = "bridge"
+    """`bridge`: a network of its own behind the node's address. `host`: the node's network."""
+    deploy: Deploy = Deploy()
+    placement: Placement = Placement()

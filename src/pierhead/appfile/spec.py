@@ -1,0 +1,77 @@
+"""A valid app file's model as the spec that releases keep. Pure."""
+
+from __future__ import annotations
+
+from pierhead.appfile import schema
+from pierhead.model import app as model
+
+
+def spec(app: schema.App) -> model.Spec:
+    """The same app in the model's words. `app` has passed `check`."""
+    return model.Spec(
+        app=app.app,
+        ports=tuple(_port(name, port) for name, port in app.ports.items()),
+        replicas=app.replicas,
+        command=tuple(app.command or ()),
+        resources=model.Resources(cpus=app.resources.cpus, memory_bytes=app.resources.memory),
+        health=_health(app),
+        env=dict(app.env),
+        secrets=tuple(app.secrets),
+        volumes=tuple(model.Volume(v.name or v.folder or "", v.path, v.read_only) for v in app.volumes),
+        network=model.Network(app.network),
+        deploy=_deploy(app.deploy),
+        labels=dict(app.placement.labels),
+        build=_build(app.build),
+    )
+
+
+def _port(name: str, port: schema.Port) -> model.Port:
+    return model.Port(
+        name=name,
+        container_port=port.port,
+        protocol=model.Protocol(port.protocol),
+        service_port=port.service_port,
+        hosts=tuple(dict.fromkeys(port.hosts)),
+        paths=tuple(dict.fromkeys(port.paths)),
+        mode=model.PortMode(port.mode or ("same" if port.protocol == "dubbo" else "nat")),
+    )
+
+
+def _health(app: schema.App) -> model.Health:
+    said = app.health if isinstance(app.health, schema.Health) else schema.Health()
+    if app.health == "none" or not app.ports:
+        return model.Health(probe=model.Probe.NONE)
+    port = said.tcp or ""
+    if said.http:
+        port = said.port or next((name for name, port in app.ports.items() if port.protocol == "http"), "")
+    return model.Health(
+        probe=model.Probe.HTTP if said.http else model.Probe.TCP,
+        path=said.http or "/",
+        port=port,
+        interval=said.interval,
+        timeout=said.timeout,
+        rise=said.rise,
+        fall=said.fall,
+    )
+
+
+def _deploy(deploy: schema.Deploy) -> model.Deploy:
+    return model.Deploy(
+        strategy=model.Strategy(deploy.strategy),
+        step=deploy.step,
+        deadline=deploy.deadline,
+        drain=deploy.drain,
+        stop=deploy.stop,
+    )
+
+
+def _build(build: schema.Build) -> model.BuildSpec:
+    return model.BuildSpec(
+        runtime=build.runtime or "",
+        base=build.base or "",
+        dockerfile=build.dockerfile or "",
+        target=build.target or "",
+        args=dict(build.args),
+        command=tuple(build.command or ()),
+        output=build.output or "",
+    )
