@@ -11,7 +11,7 @@ Answers are the decoded JSON of the API's documents (`/v1/openapi.json`).
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,9 @@ class Api:
             raise self._unavailable(error) from error
 
     @asynccontextmanager
-    async def socket(self, path: str, **query: str | int) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async def socket(
+        self, path: str, query: Sequence[tuple[str, str]] = ()
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """An open WebSocket. Raises: the server's refusal, Unavailable."""
         address = f"{self.url}/v1{path}"
         try:
@@ -136,9 +138,14 @@ async def _check(response: aiohttp.ClientResponse) -> None:
     if response.ok:
         return
     try:
-        error = (await response.json())["error"]
-        problems = [errors.Problem(p["place"], p["reason"], p["hint"]) for p in error["problems"]]
+        error = error_of(await response.json())
     except (ValueError, KeyError, TypeError, aiohttp.ContentTypeError):
         raise errors.Broken(f"The server answered {response.status} {response.reason}.") from None
-    family = _FAMILIES.get(error["kind"], errors.Broken)
-    raise family(error["message"], hint=error["hint"], problems=problems)
+    raise error
+
+
+def error_of(body: dict[str, Any]) -> errors.PierError:
+    """The error that a body of the API describes. Raises: KeyError, TypeError when it is none."""
+    error = body["error"]
+    problems = [errors.Problem(p["place"], p["reason"], p["hint"]) for p in error["problems"]]
+    return _FAMILIES.get(error["kind"], errors.Broken)(error["message"], hint=error["hint"], problems=problems)

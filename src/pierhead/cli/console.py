@@ -107,6 +107,11 @@ def emit(value: Any, as_json: bool = False) -> None:
         _line(out, cell(value))
 
 
+def emit_line(value: Any) -> None:
+    """`value` is one line of JSON on standard output: for answers that come one by one."""
+    _line(out, json.dumps(value, default=plain, ensure_ascii=False))
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Rows under their column names, as wide as they are when standard output is no terminal."""
     drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")

@@ -1,84 +1,51 @@
-"""What is there: the engine's services and tasks, the catalog's endpoints, what the gateways send requests to.
-
-An answer that does not come is Unavailable, never "nothing is there".
-"""
+"""What is there: the engine's services and tasks, the catalog's endpoints, what the gateways send requests to."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pierhead.model import instance
+from pierhead.control import instances
+from pierhead.control.context import Context
 from pierhead.model.app import Port, Protocol, Spec, service_name
-from pierhead.model.instance import GATEWAY_SERVICE, Endpoint, Label, Meta, State
+from pierhead.model.instance import GATEWAY_SERVICE, Endpoint, Meta, State
+from pierhead.model.release import Release
 from pierhead.release.plan import Running
 from pierhead.wire.consul import health
-from pierhead.wire.consul.client import Consul
-from pierhead.wire.consul.records import Entry
-from pierhead.wire.docker import services, tasks
-from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.services import Service
 from pierhead.wire.docker.tasks import Task
 from pierhead.wire.gateway import client as gateway
-
-Place = tuple[str, str]
-"""App and environment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The engine's side, for every environment of this cluster."""
-
-    services: Mapping[Place, Sequence[Service]]
-    tasks: Mapping[str, Sequence[Task]]
-    """By the id of their service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """The catalog's and the gateways' side, for the services of one environment."""
 
-    endpoints: Sequence[Endpoint]
-    routed: frozenset[str]
+    endpoints: Sequence[Endpoint] = ()
+    routed: frozenset[str] = frozenset()
     """Ids of the endpoints that every live gateway sends requests to."""
-    gateways: int
+    gateways: int = 0
     """How many live gateways there are."""
 
 
-async def cluster(engine: Engine, name: str) -> Cluster:
-    """Raises: Unavailable."""
-    labels = {Label.CLUSTER: name}
-    by_place: dict[Place, list[Service]] = defaultdict(list)
-    by_service: dict[str, list[Task]] = defaultdict(list)
-    for service in await services.listing(engine, labels):
-        by_place[service.labels.get(Label.APP, ""), service.labels.get(Label.ENVIRONMENT, "")].append(service)
-    for task in await tasks.listing(engine, labels):
-        by_service[task.service].append(task)
-    return Cluster(by_place, by_service)
-
-
-async def traffic(catalog: Consul, app: str, environment: str, spec: Spec) -> Traffic:
+async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
     """Raises: Unavailable (the catalog, or a gateway that the catalog says lives, does not answer)."""
-    gateways, _ = await health.service(catalog, GATEWAY_SERVICE, passing=True)
-    names = [service_name(app, environment, port, is_first=n == 0) for n, port in enumerate(spec.ports)]
-    endpoints = []
-    for name in names:
-        entries, _ = await health.service(catalog, name)
-        endpoints += [_endpoint(entry) for entry in entries]
-    addresses = [f"http://{entry.service.address}:{entry.service.port}" for entry in gateways]
-    ready = [await _ready(address, names) for address in addresses]
+    names = list(dict.fromkeys(name for release in releases for name in _services(release)))
+    if not names:
+        return Traffic()
+    live, _ = await health.service(ctx.catalog, GATEWAY_SERVICE, passing=True)
+    ready = [await _ready(f"http://{entry.address}:{entry.service.port}", names) for entry in live]
     routed = frozenset.intersection(*ready) if ready else frozenset()
-    return Traffic(endpoints, routed, len(gateways))
+    return Traffic(await instances.endpoints(ctx, names), routed, len(live))
 
 
-def running(service: Service, tasks_: Iterable[Task], traffic_: Traffic, spec: Spec) -> Running:
+def running(service: Service, tasks: Iterable[Task], spec: Spec, seen: Traffic) -> Running:
     """One engine service with the instances that are ready. Pure."""
-    own = list(tasks_)
+    own = list(tasks)
     alive = [task for task in own if task.is_alive]
     wanted = [task for task in alive if task.is_wanted]
-    ready = [task for task in wanted if _is_ready(task, traffic_, spec)]
+    ready = [task for task in wanted if _is_ready(task, spec, seen)]
     ended = sorted((task for task in own if task.has_failed), key=lambda task: task.changed_at)
     return Running(
         name=service.name,
@@ -87,55 +54,44 @@ def running(service: Service, tasks_: Iterable[Task], traffic_: Traffic, spec: S
         ready=len(ready),
         failures=len(ended),
         error=ended[-1].error if ended else "",
-        waiting=_why(wanted, traffic_, spec) if len(ready) < service.replicas else "",
+        waiting=_why(wanted, spec, seen) if len(ready) < service.replicas else "",
     )
 
 
-def _is_ready(task: Task, traffic_: Traffic, spec: Spec) -> bool:
-    if not task.is_running:
-        return False
-    mine = [endpoint for endpoint in traffic_.endpoints if endpoint.meta.get(Meta.INSTANCE) == task.container]
-    return all(_answers(port, mine, traffic_) for port in spec.ports)
+def _services(release: Release) -> list[str]:
+    ports = enumerate(release.spec.ports)
+    return [service_name(release.app, release.environment, port, is_first=number == 0) for number, port in ports]
 
 
-def _answers(port: Port, endpoints: Sequence[Endpoint], traffic_: Traffic) -> bool:
+def _is_ready(task: Task, spec: Spec, seen: Traffic) -> bool:
+    mine = [endpoint for endpoint in seen.endpoints if endpoint.meta.get(Meta.INSTANCE) == task.container]
+    return task.is_running and all(_answers(port, mine, seen) for port in spec.ports)
+
+
+def _answers(port: Port, mine: Sequence[Endpoint], seen: Traffic) -> bool:
     """Its endpoint is healthy, and every gateway sends it requests; Dubbo goes past the gateways."""
-    healthy = [e for e in endpoints if e.meta.get(Meta.PORT) == port.name and e.state is State.HEALTHY]
-    return bool(healthy) and (port.protocol is Protocol.DUBBO or all(e.id in traffic_.routed for e in healthy))
+    healthy = [e for e in mine if e.meta.get(Meta.PORT) == port.name and e.state is State.HEALTHY]
+    return bool(healthy) and (port.protocol is Protocol.DUBBO or all(e.id in seen.routed for e in healthy))
 
 
-def _why(wanted: Sequence[Task], traffic_: Traffic, spec: Spec) -> str:
+def _why(wanted: Sequence[Task], spec: Spec, seen: Traffic) -> str:
     """The first thing that is in the way of the instances that are not ready."""
     for task in wanted:
         if not task.is_running:
             return f"{task.state}: {task.error}" if task.error else task.state
-    if not spec.ports:
-        return ""
-    known = {e.meta.get(Meta.INSTANCE): e for e in traffic_.endpoints}
-    for task in wanted:
+    known = {endpoint.meta.get(Meta.INSTANCE): endpoint for endpoint in seen.endpoints}
+    for task in wanted if spec.ports else ():
         endpoint = known.get(task.container)
         if endpoint is None:
             return f"{task.container[:12]} is not registered in the catalog yet"
         if endpoint.state is not State.HEALTHY:
             return f"{endpoint.address}:{endpoint.port} is {endpoint.state}: {endpoint.output.strip()[:200]}"
-    return "no gateway reports to the catalog" if not traffic_.gateways else "not routed by every gateway yet"
+    if not wanted:
+        return "no instance has been started yet"
+    return "not routed by every gateway yet" if seen.gateways else "no gateway has reported to the catalog"
 
 
 async def _ready(address: str, names: Sequence[str]) -> frozenset[str]:
     async with asyncio.timeout(5):
         answers = [await gateway.service(address, name) for name in names]
     return frozenset(server.id for answer in answers if answer for server in answer.servers if server.state == "ready")
-
-
-def _endpoint(entry: Entry) -> Endpoint:
-    statuses = {check.id: check.status for check in entry.checks}
-    worst = next((check for check in entry.checks if check.status == "critical"), None)
-    return Endpoint(
-        id=entry.service.id,
-        service=entry.service.name,
-        address=entry.service.address or entry.node.address,
-        port=entry.service.port,
-        state=instance.state(statuses, entry.service.id),
-        meta=entry.service.meta,
-        output=worst.output if worst else "",
-    )

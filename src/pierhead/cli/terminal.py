@@ -1,0 +1,115 @@
+"""This terminal, connected to a command that runs elsewhere. Frames as `api/instances.py` describes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+
+from pierhead.client import error_of
+from pierhead.kit import errors
+
+_INPUT, _SIZE, _END_OF_INPUT = b"\x00", b"\x01", b"\x02"
+_STDOUT, _STDERR, _ENDED, _ERROR = 1, 2, 3, 4
+_CHUNK = 1 << 16
+
+
+async def connect(socket: aiohttp.ClientWebSocketResponse, *, interactive: bool) -> int:
+    """Carries input and output until the command has ended; returns its exit code.
+
+    Raises: what the server says went wrong, Unavailable when the connection broke first.
+    """
+    with _raw(interactive):
+        forwarder = _Forwarder(socket)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, forwarder.resize)
+        async with asyncio.TaskGroup() as group:
+            input_ = group.create_task(forwarder.input())
+            sizes = group.create_task(forwarder.sizes())
+            code = await _output(socket)
+            input_.cancel()
+            sizes.cancel()
+    return code
+
+
+class _Forwarder:
+    """What this terminal says to the other end."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._resized = asyncio.Event()
+
+    def resize(self) -> None:
+        self._resized.set()
+
+    async def sizes(self) -> None:
+        while True:
+            await self._resized.wait()
+            self._resized.clear()
+            size = shutil.get_terminal_size()
+            body = json.dumps({"rows": size.lines, "columns": size.columns})
+            await self._socket.send_bytes(_SIZE + body.encode())
+
+    async def input(self) -> None:
+        """Reads without a thread, so that the end of the command is not held up by a read that waits for a key."""
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        handle = sys.stdin.fileno()
+        try:
+            loop.add_reader(handle, ready.set)
+        except PermissionError:  # a file or /dev/null: always ready
+            await self._all(handle)
+            return
+        try:
+            while True:
+                await ready.wait()
+                ready.clear()
+                data = os.read(handle, _CHUNK)
+                if not data:
+                    break
+                await self._socket.send_bytes(_INPUT + data)
+        finally:
+            loop.remove_reader(handle)
+        await self._socket.send_bytes(_END_OF_INPUT)
+
+    async def _all(self, handle: int) -> None:
+        while data := os.read(handle, _CHUNK):
+            await self._socket.send_bytes(_INPUT + data)
+        await self._socket.send_bytes(_END_OF_INPUT)
+
+
+async def _output(socket: aiohttp.ClientWebSocketResponse) -> int:
+    async for message in socket:
+        if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
+            continue
+        kind, data = message.data[0], message.data[1:]
+        if kind in (_STDOUT, _STDERR):
+            stream = sys.stdout if kind == _STDOUT else sys.stderr
+            stream.buffer.write(data)
+            stream.buffer.flush()
+        elif kind == _ENDED:
+            return int(json.loads(data)["exit_code"])
+        elif kind == _ERROR:
+            raise error_of(json.loads(data))
+    raise errors.Unavailable("The connection ended before the command did.", hint="`pier ps` shows whether it runs.")
+
+
+@contextmanager
+def _raw(interactive: bool) -> Iterator[None]:
+    """Keys go through as they are pressed; the terminal is as it was afterwards."""
+    if not interactive:
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setraw(sys.stdin)
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -1,0 +1,146 @@
+"""Instances as they are now: what the engine runs, and what the catalog says of each.
+
+An answer that does not come is Unavailable, never "nothing is there".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.model import instance
+from pierhead.model.instance import Endpoint, Label, Meta, State
+from pierhead.wire.consul import catalog, health
+from pierhead.wire.consul.records import Entry
+from pierhead.wire.docker import services, tasks
+from pierhead.wire.docker.services import Service
+from pierhead.wire.docker.tasks import Task
+
+Place = tuple[str, str]
+"""App and environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The engine's side, for every environment of this cluster."""
+
+    services: Mapping[Place, Sequence[Service]]
+    tasks: Mapping[str, Sequence[Task]]
+    """By the id of their service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One container that runs, starts or leaves."""
+
+    id: str
+    """The container's id; while there is none yet, the task's."""
+    app: str
+    environment: str
+    release: str
+    node: str
+    state: str
+    """`healthy`, `unhealthy`, `draining`, `starting`, or the engine's own word while it is not running."""
+    reason: str
+    addresses: tuple[str, ...]
+    since: datetime
+
+
+async def cluster(ctx: Context) -> Cluster:
+    """Raises: Unavailable."""
+    labels = {Label.CLUSTER: ctx.settings.cluster}
+    by_place: dict[Place, list[Service]] = defaultdict(list)
+    by_service: dict[str, list[Task]] = defaultdict(list)
+    for service in await services.listing(ctx.engine, labels):
+        by_place[place(service.labels)].append(service)
+    for task in await tasks.listing(ctx.engine, labels):
+        by_service[task.service].append(task)
+    return Cluster(by_place, by_service)
+
+
+async def endpoints(ctx: Context, names: Iterable[str]) -> list[Endpoint]:
+    """Every endpoint of those services, as the catalog has them. Raises: Unavailable."""
+    found = []
+    for name in names:
+        entries, _ = await health.service(ctx.catalog, name)
+        found += [_endpoint(entry) for entry in entries]
+    return found
+
+
+async def listing(ctx: Context, app: str = "", environment: str = "") -> list[Instance]:
+    """Instances of one app and environment, or of all, in the order of their names. Raises: Unavailable."""
+    there = await cluster(ctx)
+    known = await catalog.services(ctx.catalog)
+    chosen = {p: s for p, s in there.services.items() if app in ("", p[0]) and environment in ("", p[1])}
+    prefixes = tuple(f"{name}-{where}" for name, where in chosen)
+    held: dict[str, list[Endpoint]] = defaultdict(list)
+    for endpoint in await endpoints(ctx, [name for name in known[0] if name.startswith(prefixes)] if prefixes else []):
+        held[endpoint.meta.get(Meta.INSTANCE, "")].append(endpoint)
+    found = [
+        _instance(service, task, held.get(task.container, []))
+        for mine in chosen.values()
+        for service in mine
+        for task in there.tasks.get(service.id, [])
+        if task.is_alive
+    ]
+    return sorted(found, key=lambda one: (one.app, one.environment, one.release, one.id))
+
+
+async def find(ctx: Context, prefix: str) -> Instance:
+    """The instance whose id begins like that. Raises: NotFound, Invalid (several do)."""
+    found = [one for one in await listing(ctx) if one.id.startswith(prefix)]
+    if not found:
+        raise errors.NotFound(f"There is no instance {prefix!r}.", hint="`pier ps` lists what runs.")
+    if len(found) > 1:
+        raise errors.Invalid(f"{len(found)} instances begin with {prefix!r}: {', '.join(one.id for one in found[:5])}.")
+    return found[0]
+
+
+def place(labels: Mapping[str, str]) -> Place:
+    return labels.get(Label.APP, ""), labels.get(Label.ENVIRONMENT, "")
+
+
+def _instance(service: Service, task: Task, held: Sequence[Endpoint]) -> Instance:
+    state, reason = _state(task, held)
+    app, environment = place(service.labels)
+    return Instance(
+        id=task.container or task.id,
+        app=app,
+        environment=environment,
+        release=service.labels.get(Label.RELEASE, ""),
+        node=next((e.meta.get(Meta.NODE, "") for e in held), "") or task.node,
+        state=state,
+        reason=reason,
+        addresses=tuple(f"{e.address}:{e.port}" for e in held),
+        since=task.changed_at,
+    )
+
+
+def _state(task: Task, held: Sequence[Endpoint]) -> tuple[str, str]:
+    """The worst of its endpoints; for an instance without ports what the engine says."""
+    if not task.is_running:
+        return task.state, task.error
+    if not task.is_wanted and not held:
+        return State.DRAINING, "is being stopped"
+    order = (State.DRAINING, State.UNHEALTHY, State.STARTING, State.HEALTHY)
+    worst = min(held, key=lambda endpoint: order.index(endpoint.state), default=None)
+    if worst is None:
+        return (State.STARTING, "not in the catalog yet") if task.has_ports else (State.HEALTHY, "")
+    return worst.state, "" if worst.state is State.HEALTHY else worst.output.strip()
+
+
+def _endpoint(entry: Entry) -> Endpoint:
+    worst = next((check for check in entry.checks if check.status == "critical"), None)
+    return Endpoint(
+        id=entry.service.id,
+        service=entry.service.name,
+        address=entry.address,
+        port=entry.service.port,
+        state=instance.state({check.id: check.status for check in entry.checks}, entry.service.id),
+        meta=entry.service.meta,
+        output=worst.output if worst else "",
+    )

@@ -1,0 +1,98 @@
+"""The connection to one engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from pierhead.kit import errors as kit_errors
+from pierhead.wire.docker import errors
+
+_VERSION = "v1.41"
+"""Of the API: spoken by Docker 20.10, and by every engine since."""
+_CONNECTIONS = 100
+
+Query = Mapping[str, Any]
+"""Values that are not texts are sent as JSON, as the API wants its filters and flags."""
+
+
+class Engine:
+    """The engine at `address` (`unix:///var/run/docker.sock` or `tcp://host:2375`), used as an async context manager.
+
+    Every call raises Unavailable when no engine answers, and what `errors.check` says otherwise.
+    """
+
+    def __init__(self, address: str, *, timeout: timedelta = timedelta(seconds=60)) -> None:
+        self.address = address
+        self._timeout = timeout
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(connector=self._connector(), read_bufsize=1 << 18)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, path: str, query: Query | None = None) -> Any:
+        return await self._json("GET", path, query)
+
+    async def post(self, path: str, body: Any = None, query: Query | None = None, headers: Query | None = None) -> Any:
+        return await self._json("POST", path, query, json=body, headers=headers)
+
+    async def delete(self, path: str, query: Query | None = None) -> Any:
+        return await self._json("DELETE", path, query)
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, query: Query | None = None, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response whose body is read as it comes, for as long as it comes."""
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.total_seconds())
+        async with self._request(method, path, query, timeout=limit, **options) as response:
+            yield response
+
+    async def _json(self, method: str, path: str, query: Query | None, **options: Any) -> Any:
+        limit = aiohttp.ClientTimeout(total=self._timeout.total_seconds())
+        async with self._request(method, path, query, timeout=limit, **options) as response:
+            body = await response.read()
+        return json.loads(body) if body.strip() else None
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, query: Query | None, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("use the client as an async context manager")
+        host = self.address.removeprefix("tcp://") if self.address.startswith("tcp://") else "engine"
+        try:
+            async with self._session.request(
+                method, f"http://{host}/{_VERSION}{path}", params=_params(query or {}), **options
+            ) as response:
+                if response.status >= 400:
+                    errors.check(response.status, await response.read(), f"{method} {path}")
+                yield response
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise kit_errors.Unavailable(
+                f"The engine at {self.address} did not answer {method} {path}: {str(error) or type(error).__name__}",
+                hint="Check that it runs: `docker info`, and the setting engine.socket.",
+            ) from error
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self.address.startswith("unix://"):
+            return aiohttp.UnixConnector(self.address.removeprefix("unix://"), limit=_CONNECTIONS)
+        return aiohttp.TCPConnector(limit=_CONNECTIONS)
+
+
+def _params(query: Query) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in query.items()}

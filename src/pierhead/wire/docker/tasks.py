@@ -1,0 +1,86 @@
+"""Swarm tasks: one container of a service, from the wish to its end. Source: Docker Engine API, Task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pierhead.wire.docker.client import Engine
+from pierhead.wire.docker.services import label_filter
+
+_ENDED = frozenset({"complete", "failed", "shutdown", "rejected", "orphaned", "remove"})
+_FAILED = frozenset({"complete", "failed", "rejected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    id: str
+    service: str
+    """The service's id."""
+    node: str
+    """The node's id; empty while none has been chosen."""
+    container: str
+    """Empty while there is none."""
+    state: str
+    """`new`, `pending`, `preparing`, `starting`, `running`, `failed`, …"""
+    desired: str
+    """`running`, or `shutdown` or `remove` for one that is to leave."""
+    error: str
+    exit_code: int | None
+    changed_at: datetime
+    has_ports: bool
+    """It publishes ports."""
+
+    @property
+    def is_running(self) -> bool:
+        return self.state == "running"
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.desired in ("running", "ready")
+
+    @property
+    def is_alive(self) -> bool:
+        """It runs, is on its way to, or is leaving and has not ended."""
+        return self.state not in _ENDED and (self.is_wanted or bool(self.container))
+
+    @property
+    def has_failed(self) -> bool:
+        """It ended without having been asked to."""
+        return self.state in _FAILED and not (self.state == "complete" and self.desired == "remove")
+
+
+async def listing(engine: Engine, labels: Mapping[str, str]) -> list[Task]:
+    """Every task, of the present and the recent past, of services that have all of the labels."""
+    return [_read(value) for value in await engine.get("/tasks", {"filters": label_filter(labels)})]
+
+
+def _read(value: Mapping[str, Any]) -> Task:
+    status = value["Status"]
+    container = status.get("ContainerStatus") or {}
+    return Task(
+        id=value["ID"],
+        service=value["ServiceID"],
+        node=value.get("NodeID") or "",
+        container=container.get("ContainerID") or "",
+        state=status["State"],
+        desired=value["DesiredState"],
+        error=_error(status, container),
+        exit_code=container.get("ExitCode"),
+        changed_at=_moment(status["Timestamp"]),
+        has_ports=bool((status.get("PortStatus") or {}).get("Ports")),
+    )
+
+
+def _error(status: Mapping[str, Any], container: Mapping[str, Any]) -> str:
+    if status.get("Err"):
+        return str(status["Err"])
+    return f"ended with exit code {container.get('ExitCode', 0)}" if status["State"] in _FAILED else ""
+
+
+def _moment(text: str) -> datetime:
+    """RFC 3339 with up to nine digits of a second, of which Python reads six."""
+    whole, _, rest = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{rest[:6]:0<6}+00:00")
