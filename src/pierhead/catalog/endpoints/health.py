@@ -1,0 +1,70 @@
+"""Services with their checks. Source: Consul HTTP API, Health."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pierhead.catalog import render
+from pierhead.catalog.endpoints import context as endpoint
+from pierhead.catalog.endpoints import selection
+from pierhead.catalog.endpoints.context import Context
+from pierhead.catalog.records import PASSING, Check, Service
+from pierhead.catalog.reply import Outcome
+from pierhead.catalog.request import Request
+
+
+def service(context: Context, request: Request, tail: str) -> Outcome:
+    name = endpoint.required(tail, "service name")
+    passing_only = request.flag("passing")
+
+    def value() -> list[Any]:
+        rows = selection.services(context, request, name)
+        kept = [row for row in rows if not passing_only or _is_passing(context, row)]
+        return endpoint.selected(request, [render.entry(context.state, row) for row in kept])
+
+    return endpoint.watch(context, request, (f"service:{name.lower()}",), value)
+
+
+def checks(context: Context, request: Request, tail: str) -> Outcome:
+    name = endpoint.required(tail, "service name")
+
+    def value() -> list[Any]:
+        rows = selection.services(context, request, name)
+        found = [render.check(check, row) for row in rows for check in context.state.checks(row.node, row.id)]
+        return endpoint.selected(request, found)
+
+    return endpoint.watch(context, request, (f"service:{name.lower()}",), value)
+
+
+def node(context: Context, request: Request, tail: str) -> Outcome:
+    name = endpoint.required(tail, "node name")
+
+    def value() -> list[Any]:
+        return endpoint.selected(request, [_render(context, row) for row in context.state.checks_on(name)])
+
+    return endpoint.watch(context, request, (f"node:{name.lower()}",), value)
+
+
+def state(context: Context, request: Request, tail: str) -> Outcome:
+    status = endpoint.required(tail, "check state")
+
+    def value() -> list[Any]:
+        rows = [row for row in context.state.all(Check) if status in ("any", row.status)]
+        kept = [row for row in rows if selection.has_node_meta(context, request, row.node)]
+        return endpoint.selected(request, [_render(context, row) for row in selection.nearest(context, request, kept)])
+
+    return endpoint.watch(context, request, ("checks",), value)
+
+
+def none(context: Context, request: Request, tail: str) -> Outcome:
+    """There is no service mesh: nothing is ever found."""
+    return endpoint.watch(context, request, ("services",), list)
+
+
+def _render(context: Context, row: Check) -> dict[str, Any]:
+    return render.check(row, context.state.service(row.node, row.service_id))
+
+
+def _is_passing(context: Context, row: Service) -> bool:
+    checks_ = [*context.state.checks(row.node, ""), *context.state.checks(row.node, row.id)]
+    return all(check.status == PASSING for check in checks_)

@@ -1,0 +1,42 @@
+"""The parameters by which reads choose rows: `tag`, `node-meta`, `near`, `dc`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pierhead.catalog.endpoints.context import Context
+from pierhead.catalog.records import Check, Service
+from pierhead.catalog.request import Request
+
+R = TypeVar("R", Service, Check)
+
+
+def services(context: Context, request: Request, name: str) -> list[Service]:
+    """The instances of a service that have every `tag` and whose node has every `node-meta`, the `near` ones first."""
+    wanted = {tag.lower() for tag in request.query.get("tag", ()) if tag}
+    rows = [
+        row
+        for row in context.state.services(name)
+        if wanted <= {tag.lower() for tag in row.tags or ()} and has_node_meta(context, request, row.node)
+    ]
+    return nearest(context, request, rows)
+
+
+def has_node_meta(context: Context, request: Request, node: str) -> bool:
+    """The node has every `node-meta=key:value` of the request."""
+    wanted = [pair.partition(":")[::2] for pair in request.query.get("node-meta", ()) if pair]
+    if not wanted:
+        return True
+    row = context.state.node(node)
+    meta = (row.meta if row else None) or {}
+    return all(meta.get(key) == value for key, value in wanted)
+
+
+def nearest(context: Context, request: Request, rows: Sequence[R]) -> list[R]:
+    """Those on the node named by `near` first. There are no round-trip times: all others are equally far."""
+    near = request.get("near")
+    if not near:
+        return list(rows)
+    node = (context.node if near == "_agent" else near).lower()
+    return sorted(rows, key=lambda row: row.node.lower() != node)
