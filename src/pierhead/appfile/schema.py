@@ -154,6 +154,8 @@ Host = Annotated[str, AfterValidator(host)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 ProbePath = Annotated[str, AfterValidator(_probe_path)]
 Text = Annotated[str, AfterValidator(_text)]
+Value = Annotated[Text, WithJsonSchema({"type": ["string", "number", "boolean"]})]
+"""A text that needs no quotes in the file: `file` keeps numbers and truth values as they are written."""
 Mount = Annotated[str, AfterValidator(_mount)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Inside = Annotated[str, AfterValidator(_inside)]
@@ -271,7 +273,7 @@ class Deploy(Part):
 class Placement(Part):
     """Which nodes the instances may run on."""
 
-    labels: dict[NodeLabel, Text] = {}
+    labels: dict[NodeLabel, Value] = {}
     """Labels that a node must have."""
 
 
@@ -286,7 +288,7 @@ class Build(Part):
     """A Dockerfile to build with, instead of a recipe."""
     target: str | None = Field(default=None, min_length=1)
     """The stage of the Dockerfile."""
-    args: dict[Variable, Text] = {}
+    args: dict[Variable, Value] = {}
     """Build arguments. Never put a secret here: they can be read from the image."""
     command: Command | None = None
     """Run in the source tree once the dependencies are there: `npm run build`."""
@@ -300,21 +302,26 @@ class App(Part):
     app: Name
     """The app's name: part of its host names, of its images and of its engine services."""
     build: Build = Build()
+    """How the commit becomes an image. Default: Pierhead looks at the repository."""
     ports: dict[Name, Port] = {}
     """Its ports by name; the first one is the app's own address. Without ports it is a worker."""
     replicas: int = Field(default=1, ge=0, le=500)
-    """Instances that run. `pier scale` changes it until the next release that changes this number."""
+    """Instances that run. What `pier scale` says comes before it."""
     command: Command | None = None
     """Replaces the image's own command. A text is split into words; no shell runs it."""
     health: HealthOrNone | None = None
     """How an instance shows that it can serve; `none`: by running. Default: its first port accepts connections."""
     resources: Resources = Resources()
-    env: dict[Variable, Text] = {}
+    """What one instance may use at most."""
+    env: dict[Variable, Value] = {}
     """Variables of the container."""
     secrets: list[Secret] = []
     """Names of secrets (`pier secret set`); each is the file `/run/secrets/<name>`."""
     volumes: list[Volume] = []
+    """Folders that outlive the container."""
     network: Literal["bridge", "host"] = "bridge"
     """`bridge`: a network of its own behind the node's address. `host`: the node's network."""
     deploy: Deploy = Deploy()
+    """How one release follows another."""
     placement: Placement = Placement()
+    """Which nodes the instances may run on."""

@@ -91,6 +91,31 @@ def example() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def markdown() -> str:
+    """Every setting with its variable, default and effect, and the variables that are no settings."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from `src/pierhead/settings/__init__.py`. A flag comes before a variable, which",
+    ]
+    lines += [
+        "comes before the settings file: the one named by `PIER_CONFIG`, else `pier.toml` in the data folder, else"
+    ]
+    lines += ["`/etc/pierhead/pier.toml`. Unknown keys and unknown `PIER_*` variables are errors.", ""]
+    for section, text in sections().items():
+        lines += [f"## [{section}]" if section else "## At the top of the file", "", text, ""]
+        for setting in all_settings().values():
+            if setting.section == section:
+                effect = " ".join(setting.text.split())
+                default = toml(setting, setting.default)
+                lines += [f"- **{setting.field}** (`{setting.variable}`, default `{default}`): {effect}"]
+        lines += [""]
+    lines += ["## Variables that are no settings", ""]
+    lines += [f"- `{name}`: {text}." for name, text in VARIABLES.items()]
+    lines += [f"- `{name}…`: {text}." for name, text in PREFIXES.items()]
+    return "\n".join(lines) + "\n"
+
+
 def toml(setting: Setting, value: Any) -> str:
     """`value` as the settings file has it."""
     if isinstance(value, bool):

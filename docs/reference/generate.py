@@ -1,0 +1,28 @@
+"""Write the reference from the code: `python docs/reference/generate.py`. A test says when that is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pierhead.appfile import published
+from pierhead.settings import describe
+
+
+def pages() -> Mapping[str, str]:
+    """Every generated file of this folder by its name."""
+    return {
+        "pier.schema.json": published.json_text(),
+        "pier-yaml.md": published.markdown(),
+        "settings.md": describe.markdown(),
+        "pier.example.toml": describe.example(),
+    }
+
+
+def main() -> None:
+    for name, text in pages().items():
+        Path(__file__).with_name(name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()
