@@ -48,7 +48,7 @@ def locked(home: Path) -> Iterator[None]:
 def _open(home: Path) -> int:
     path = run_folder(home) / "lock"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o711, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except PermissionError as error:

@@ -20,11 +20,8 @@ def check(settings: Settings) -> None:
     os.environ["PATH"] = programs.search_path(os.environ.get("PATH", os.defpath))
     absent = list(programs.missing(programs.needed(settings, engine_runs=engine_answers(settings.engine.socket))))
     if absent:
-        packages = " ".join(sorted({programs.PACKAGES.get(problem.place, problem.place) for problem in absent}))
         raise errors.NotFound(
-            "Programs are missing on this machine.",
-            problems=absent,
-            hint=f"`make setup` installs all of them, or: apt-get install --no-install-recommends {packages}",
+            "Programs are missing on this machine.", problems=absent, hint="`make setup` installs what Pierhead needs."
         )
     ours = [running.pid for running in process.alive(home.run_folder(settings.home))]
     taken = list(ports.problems(settings, ours))

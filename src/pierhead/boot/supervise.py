@@ -189,10 +189,13 @@ class Supervisor:
 
 
 async def publish(board: Board, path: Path, about: Mapping[str, Any]) -> None:
-    """`path` says at every moment what the board says, until this is cancelled."""
-    while True:
-        await asyncio.to_thread(files.replace, path, document(board, about))
-        await board.changed.wait(timedelta(hours=1))
+    """`path` says at every moment what the board says, until this is cancelled; then too."""
+    try:
+        while True:
+            files.replace(path, document(board, about), durable=False)
+            await board.changed.wait(timedelta(hours=1))
+    finally:
+        files.replace(path, document(board, about), durable=False)
 
 
 def document(board: Board, about: Mapping[str, Any]) -> str:

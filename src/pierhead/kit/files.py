@@ -10,15 +10,19 @@ from pathlib import Path
 LOG_LIMIT_BYTES = 16 << 20
 
 
-def replace(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """`path` holds `text`, whole; whoever reads meanwhile sees the old text or the new one. Its folder is made."""
+def replace(path: Path, text: str, *, mode: int = 0o600, durable: bool = True) -> None:
+    """`path` holds `text`, whole; whoever reads meanwhile sees the old text or the new one. Its folder is made.
+
+    Not `durable`: quick, and a power failure may leave it empty.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).chmod(mode)
         Path(name).replace(path)
     except BaseException:

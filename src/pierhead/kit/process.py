@@ -93,6 +93,18 @@ async def stop(process: Process, *, patience: timedelta = timedelta(seconds=10))
     )
 
 
+def tell(process: Process, number: signal.Signals) -> bool:
+    """It was sent the signal. False when it is gone; never reaches another process."""
+    with _handle(process) as handle:
+        if handle is None:
+            return False
+        try:
+            signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
 def forget(process: Process) -> None:
     """Nobody adopts it any more. A newer run of the same name stays remembered."""
     if _read(process.name, process.run) == process:

@@ -1,0 +1,101 @@
+"""One Pierhead in the background: started, waited for, and undone when it does not come up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from pierhead.boot import home, status
+from pierhead.boot.status import Whole
+from pierhead.boot.supervise import State
+from pierhead.kit import errors, files, process
+from pierhead.kit.errors import Problem
+from pierhead.kit.process import Process
+
+STOP_PATIENCE = timedelta(seconds=60)
+_LOOK = timedelta(milliseconds=100)
+_HOPELESS = 5
+"""A part that died so often during the start is not waited for."""
+_LAST_LINES = 12
+_STARTER = "starting"
+"""Not the name under which the process remembers itself: of two starts at once only one gets that far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What to start, and how long it may take."""
+
+    home: Path
+    variables: Mapping[str, str]
+    """`PIER_*`: the settings that were given as flags. Not on the command line, where everybody could read them."""
+    patience: timedelta = timedelta(minutes=3)
+
+
+async def up(start: Start, show: Callable[[Whole], None]) -> Whole:
+    """A Pierhead runs in that data folder and every part of it is ready. `show` is told what is so on the way.
+
+    When it does not come up, whatever was started for it has stopped again; what ran before runs on.
+    Raises: Unavailable (a part does not become ready: the reason and the last log lines).
+    """
+    before = process.alive(home.run_folder(start.home))
+    log = home.log_file(start.home, home.SOLO)
+    begin = log.stat().st_size if log.exists() else 0
+    started = process.start(
+        _STARTER,
+        (sys.executable, "-m", "pierhead.boot.solo", str(start.home)),
+        run=home.run_folder(start.home),
+        log=log,
+        env={**os.environ, **start.variables},
+    )
+    try:
+        if await _comes_up(start, started, show):
+            process.forget(started)
+            return status.read(start.home)
+    except asyncio.CancelledError:
+        await _undo(start.home, before, started)
+        raise
+    problems = list(reasons(status.read(start.home)))
+    lines = files.last_lines(log, _LAST_LINES, start=begin)
+    await _undo(start.home, before, started)
+    raise errors.Unavailable(
+        "Pierhead did not come up; what was started for it has stopped again.",
+        problems=problems,
+        hint="\n".join([*lines, f"The whole log: {log}"]),
+    )
+
+
+def reasons(whole: Whole) -> Collection[Problem]:
+    """Why not every part is ready."""
+    return [
+        Problem(part.name, part.problem or part.detail or part.state.value, part.hint)
+        for part in whole.parts
+        if part.state is not State.READY
+    ]
+
+
+async def _comes_up(start: Start, started: Process, show: Callable[[Whole], None]) -> bool:
+    """True once every part is ready, False when that will not happen."""
+    deadline = asyncio.get_running_loop().time() + start.patience.total_seconds()
+    while asyncio.get_running_loop().time() < deadline and process.is_alive(started):
+        whole = status.read(start.home)
+        if whole.pid == started.pid and whole.parts:
+            show(whole)
+            if whole.ready:
+                return True
+            if any(part.state is State.FAILED and part.restarts >= _HOPELESS for part in whole.parts):
+                return False
+        await asyncio.sleep(_LOOK.total_seconds())
+    return False
+
+
+async def _undo(folder: Path, before: Collection[Process], started: Process) -> None:
+    """Nothing runs that did not run before."""
+    await process.stop(started, patience=STOP_PATIENCE)
+    for running in process.alive(home.run_folder(folder)):
+        if running not in before:
+            await process.stop(running, patience=STOP_PATIENCE)

@@ -1,0 +1,84 @@
+"""Everything that one data folder runs is ended, in the order in which no request is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from pierhead.boot import engine, home, remains, solo, status
+from pierhead.boot.background import STOP_PATIENCE
+from pierhead.boot.supervise import State
+from pierhead.kit import errors, process
+from pierhead.kit.process import Process
+from pierhead.settings import Settings
+
+_QUIET = timedelta(seconds=15)
+_LOOK = timedelta(milliseconds=100)
+KEPT = (engine.NAME, "haproxy")
+"""Programs that carry requests: they are the last to end, and stay with `--keep-apps`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """What to end."""
+
+    settings: Settings
+    keep_apps: bool = False
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+
+async def down(asked: Down, say: Callable[[str], None]) -> None:
+    """Nothing that this data folder started is running; with `keep_apps` only the engine, the apps and HAProxy are.
+
+    Data stays: database, images, volumes and the swarm. Works as well when Pierhead itself is dead.
+    Raises: Unavailable (apps run on an engine that does not answer; everything else has ended).
+    """
+    pier = process.adopt(home.SOLO, home.run_folder(asked.home))
+    left: errors.Unavailable | None = None
+    if not asked.keep_apps:
+        if pier:
+            await _quiet(asked.home, pier)
+        try:
+            await remains.removed(_engine(asked), _cluster(asked), with_agent=pier is not None, say=say)
+        except errors.Unavailable as error:
+            left = error
+    if pier:
+        say("stops Pierhead")
+        await process.stop(pier, patience=STOP_PATIENCE)
+    for running in ordered(process.alive(home.run_folder(asked.home)), keep_apps=asked.keep_apps):
+        say(f"stops {running.name}")
+        await process.stop(running, patience=STOP_PATIENCE)
+    if left:
+        raise left
+
+
+def ordered(running: list[Process], *, keep_apps: bool) -> list[Process]:
+    """What is to end, the engine last."""
+    ending = [one for one in running if not (keep_apps and one.name in KEPT)]
+    return sorted(ending, key=lambda one: (one.name == engine.NAME, one.name))
+
+
+async def _quiet(folder: Path, pier: Process) -> None:
+    """The server starts nothing any more; agent and gateway go on, so that apps can drain."""
+    process.tell(pier, signal.SIGUSR1)
+    deadline = asyncio.get_running_loop().time() + _QUIET.total_seconds()
+    while asyncio.get_running_loop().time() < deadline and process.is_alive(pier):
+        server = [part for part in status.read(folder).parts if part.name == solo.SERVER]
+        if all(part.state is State.STOPPED for part in server):
+            return
+        await asyncio.sleep(_LOOK.total_seconds())
+
+
+def _engine(asked: Down) -> str:
+    return str(status.read(asked.home).about.get("engine", asked.settings.engine.socket))
+
+
+def _cluster(asked: Down) -> str:
+    return str(status.read(asked.home).about.get("cluster", asked.settings.cluster))
