@@ -35,11 +35,16 @@ async def identify(ctx: Ctx, credentials: Annotated[HTTPAuthorizationCredentials
 
 async def holder(ctx: Context, token: str) -> str:
     """The name that `token` belongs to. Raises: HTTPException 401."""
-    async with ctx.store.read() as db:
-        name = await tokens.holder(db, token) if token else None
+    name = await known(ctx, token)
     if name is None:
         raise HTTPException(401, _HINT, {"WWW-Authenticate": "Bearer"})
     return name
+
+
+async def known(ctx: Context, token: str) -> str | None:
+    """The name that `token` belongs to, if it is one."""
+    async with ctx.store.read() as db:
+        return await tokens.holder(db, token) if token else None
 
 
 Holder = Annotated[str, Depends(identify)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pierhead.control.context import Context
-from pierhead.kit import errors
+from pierhead.kit import clock, errors
 from pierhead.model.app import host_name
 from pierhead.model.release import Release
 from pierhead.store import apps, deployments, releases
@@ -25,6 +26,9 @@ class Place:
     release: Release | None
     moving: Deployment | None
     replicas: int
+    """How many instances should run."""
+    wanted_replicas: int | None
+    """What `pier scale` asked for, whatever is released; None: what the release says."""
     urls: tuple[str, ...]
 
 
@@ -55,6 +59,12 @@ async def scale(ctx: Context, app: str, environment: str, replicas: int) -> Plac
     return await place(ctx, app, environment)
 
 
+async def claim(ctx: Context, app: str, environment: str, lease: timedelta) -> bool:
+    """True when this server alone may change the environment's engine services for that long."""
+    async with ctx.store.write() as db:
+        return await apps.claim(db, app, environment, ctx.owner, clock.now() + lease)
+
+
 async def remove(ctx: Context, app: str) -> None:
     """The app is forgotten; the release loop ends what of it still runs. Its volumes stay. Raises: NotFound."""
     await places(ctx, app)
@@ -67,9 +77,15 @@ async def _place(ctx: Context, db: Connection, environment: apps.Environment) ->
     release = await releases.find(db, environment.release_id) if environment.release_id else None
     moving = await deployments.current(db, environment.app, environment.name)
     wanted = environment.replicas
-    if wanted is None:
-        wanted = release.spec.replicas if release else 0
-    return Place(environment.app, environment.name, release, moving, wanted, _urls(ctx, environment, release))
+    return Place(
+        app=environment.app,
+        environment=environment.name,
+        release=release,
+        moving=moving,
+        replicas=wanted if wanted is not None else release.spec.replicas if release else 0,
+        wanted_replicas=wanted,
+        urls=_urls(ctx, environment, release),
+    )
 
 
 def _urls(ctx: Context, environment: apps.Environment, release: Release | None) -> tuple[str, ...]:

@@ -59,6 +59,11 @@ async def find(ctx: Context, release_id: int) -> Release:
     return release
 
 
+async def numbered(ctx: Context, app: str, environment: str, number: int) -> Release | None:
+    async with ctx.store.read() as db:
+        return await releases.numbered(db, app, environment, number)
+
+
 async def listing(ctx: Context, app: str, environment: str = "") -> Sequence[Listed]:
     """The newest first. Raises: NotFound (no such app)."""
     async with ctx.store.read() as db:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Signal:
@@ -81,3 +83,33 @@ async def unless(interrupted: Coroutine[Any, Any, None], work: Coroutine[Any, An
     elif not watching.cancelled():
         watching.result()
     return finished
+
+
+async def merged(sources: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
+    """What the sources give, in the order in which it comes; ends when all have. Raises: what the first one raises."""
+    queue: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()
+    room = asyncio.Semaphore(1000)
+
+    async def pump(source: AsyncIterator[T]) -> None:
+        async for item in source:
+            await room.acquire()
+            queue.put_nowait((True, item))
+
+    pumps = [asyncio.create_task(pump(source)) for source in sources]
+    for one in pumps:
+        one.add_done_callback(lambda task: queue.put_nowait((False, task)))
+    left = len(pumps)
+    try:
+        while left:
+            is_item, value = await queue.get()
+            if is_item:
+                room.release()
+                yield value
+            else:
+                left -= 1
+                value.result()
+    finally:
+        for one in pumps:
+            one.cancel()
+        if pumps:
+            await asyncio.wait(pumps)

@@ -40,8 +40,8 @@ async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
     return Traffic(await instances.endpoints(ctx, names), routed, len(live))
 
 
-def running(service: Service, tasks: Iterable[Task], spec: Spec, seen: Traffic) -> Running:
-    """One engine service with the instances that are ready. Pure."""
+def running(service: Service, tasks: Iterable[Task], spec: Spec | None, seen: Traffic) -> Running:
+    """One engine service with the instances that are ready; none is when its release is not known. Pure."""
     own = list(tasks)
     alive = [task for task in own if task.is_alive]
     wanted = [task for task in alive if task.is_wanted]
@@ -63,7 +63,9 @@ def _services(release: Release) -> list[str]:
     return [service_name(release.app, release.environment, port, is_first=number == 0) for number, port in ports]
 
 
-def _is_ready(task: Task, spec: Spec, seen: Traffic) -> bool:
+def _is_ready(task: Task, spec: Spec | None, seen: Traffic) -> bool:
+    if spec is None:
+        return False
     mine = [endpoint for endpoint in seen.endpoints if endpoint.meta.get(Meta.INSTANCE) == task.container]
     return task.is_running and all(_answers(port, mine, seen) for port in spec.ports)
 
@@ -74,13 +76,13 @@ def _answers(port: Port, mine: Sequence[Endpoint], seen: Traffic) -> bool:
     return bool(healthy) and (port.protocol is Protocol.DUBBO or all(e.id in seen.routed for e in healthy))
 
 
-def _why(wanted: Sequence[Task], spec: Spec, seen: Traffic) -> str:
+def _why(wanted: Sequence[Task], spec: Spec | None, seen: Traffic) -> str:
     """The first thing that is in the way of the instances that are not ready."""
     for task in wanted:
         if not task.is_running:
             return f"{task.state}: {task.error}" if task.error else task.state
     known = {endpoint.meta.get(Meta.INSTANCE): endpoint for endpoint in seen.endpoints}
-    for task in wanted if spec.ports else ():
+    for task in wanted if spec and spec.ports else ():
         endpoint = known.get(task.container)
         if endpoint is None:
             return f"{task.container[:12]} is not registered in the catalog yet"
