@@ -13,7 +13,7 @@ from pierhead.boot.supervise import Report
 from pierhead.kit import errors, files, process
 from pierhead.kit.process import Process
 
-_LAST_LINES = 5
+_LONGEST_LINE = 300
 _FIRST_LOOK = timedelta(milliseconds=50)
 _LOOK = timedelta(seconds=5)
 
@@ -68,10 +68,9 @@ async def watched(child: Child, running: Process, report: Report) -> None:
 
 
 def died(child: Child, status: int | None, begin: int) -> errors.Unavailable:
-    """The error that tells how it ended and what it wrote last, after byte `begin` of its log."""
+    """The error that tells how it ended and the last line that it wrote, after byte `begin` of its log."""
     how = "" if status is None else f" with status {status}" if status >= 0 else f" by signal {-status}"
-    lines = files.last_lines(child.log, _LAST_LINES, start=begin)
-    said = ": " + " | ".join(line.strip() for line in lines) if lines else ""
+    said = "".join(f": {line.strip()[-_LONGEST_LINE:]}" for line in files.last_lines(child.log, 1, start=begin))
     return errors.Unavailable(f"{child.name} ended{how}{said}", hint=f"Its log: {child.log}")
 
 

@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 
 STEADY = timedelta(seconds=30)
 """A part that ran this long had started well: its next failure is a new one."""
-STOP_PATIENCE = timedelta(seconds=10)
-"""How long one part may take to stop in order."""
+STOP_PATIENCE = timedelta(seconds=8)
+"""How long one part may take to stop in order, before it is asked again."""
+STOP_TRIES = 2
 
 
 class State(StrEnum):
@@ -151,11 +152,13 @@ class Supervisor:
 
     async def retire(self, name: str) -> None:
         """The part of that name has stopped and is not started again."""
-        if task := self._tasks.get(name):
+        task = self._tasks[name]
+        for _ in range(STOP_TRIES):
             task.cancel()
             _, late = await asyncio.wait({task}, timeout=STOP_PATIENCE.total_seconds())
-            if late:
-                log.warning("The part %s does not stop.", name)
+            if not late:
+                return
+        log.warning("The part %s does not stop.", name)
 
     async def _keep(self, part: Part) -> None:
         report, backoff, loop = Report(self.board, part.name), self.backoff(), asyncio.get_running_loop()

@@ -25,7 +25,8 @@ class Signal:
     async def wait(self, limit: timedelta | None = None) -> bool:
         """True when it was set, False when `limit` ran out first. Clears it either way."""
         try:
-            await asyncio.wait_for(self._event.wait(), limit.total_seconds() if limit else None)
+            async with asyncio.timeout(limit.total_seconds() if limit else None):  # wait_for loses cancellations
+                await self._event.wait()
         except TimeoutError:
             return False
         finally:
@@ -46,7 +47,8 @@ class Broadcast:
     async def wait(self, limit: timedelta) -> bool:
         """True when it was set, False when `limit` ran out first."""
         try:
-            await asyncio.wait_for(self._event.wait(), limit.total_seconds())
+            async with asyncio.timeout(limit.total_seconds()):
+                await self._event.wait()
         except TimeoutError:
             return False
         return True

@@ -1,0 +1,29 @@
+"""A wait that is cancelled in the moment in which it is fulfilled is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from pierhead.kit import tasks
+
+
+@pytest.mark.parametrize("kind", [tasks.Signal, tasks.Broadcast])
+async def test_a_cancellation_is_never_lost(kind: type[tasks.Signal | tasks.Broadcast]) -> None:
+    signal = kind()
+
+    async def listen() -> None:
+        while True:
+            await signal.wait(timedelta(hours=1))
+
+    async with asyncio.TaskGroup() as group:
+        listener = group.create_task(listen())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        signal.set()
+        listener.cancel()
+        done, _ = await asyncio.wait({listener}, timeout=5)
+        listener.cancel()
+    assert done == {listener}
