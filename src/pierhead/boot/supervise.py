@@ -152,7 +152,9 @@ class Supervisor:
 
     async def retire(self, name: str) -> None:
         """The part of that name has stopped and is not started again."""
-        task = self._tasks[name]
+        task = self._tasks.get(name)
+        if task is None:
+            return
         for _ in range(STOP_TRIES):
             task.cancel()
             _, late = await asyncio.wait({task}, timeout=STOP_PATIENCE.total_seconds())
