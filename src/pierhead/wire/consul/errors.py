@@ -16,8 +16,9 @@ _FAMILIES: dict[int, type[errors.PierError]] = {
     415: errors.Invalid,
 }
 
-_UNKNOWN_IN_1_8 = ("does not have associated TTL", "Unknown service", "No such node")
-"""Texts of a 500 by which Consul before 1.12 says what newer versions say with 404."""
+_UNKNOWN_IN_1_8 = ("does not have associated TTL", "Unknown service", "does not exist", "No such node")
+_INVALID_IN_1_8 = ("strconv.Parse", "boolean expression", "UUID must be", "Invalid Session", "Must provide")
+"""Texts of a 500 by which Consul before 1.12 says what newer versions say with 404 or 400."""
 
 _HINTS: dict[type[errors.PierError], str] = {
     errors.Denied: "Check the setting catalog.token.",
@@ -39,5 +40,7 @@ def _error(status: int, text: str, request: str) -> errors.PierError:
     family = _FAMILIES.get(status, errors.Invalid if 400 <= status < 500 else errors.Unavailable)
     if status == 500 and any(known in text for known in _UNKNOWN_IN_1_8):
         family = errors.NotFound
+    elif status == 500 and any(known in text for known in _INVALID_IN_1_8):
+        family = errors.Invalid
     reason = text.strip()[:500] or "no reason given"
     return family(f"The catalog answered {request} with {status}: {reason}", hint=_HINTS.get(family, ""))

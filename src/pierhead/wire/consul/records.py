@@ -44,6 +44,7 @@ class Check:
     """Empty for a check of the node."""
     service: str = ""
     service_tags: tuple[str, ...] = ()
+    modify_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def read_check(value: Mapping[str, Any]) -> Check:
         service_id=value.get("ServiceID") or "",
         service=value.get("ServiceName") or "",
         service_tags=tuple(value.get("ServiceTags") or ()),
+        modify_index=value.get("ModifyIndex") or 0,
     )
 
 

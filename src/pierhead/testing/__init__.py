@@ -1,0 +1,1 @@
+"""The real parts that tests and measurements run against. Nothing of Pierhead itself imports this."""
