@@ -23,7 +23,11 @@ def test_the_first_port_has_the_apps_own_name_and_further_ones_their_name_before
 
 def test_while_it_moves_the_names_of_both_releases_lead_there() -> None:
     new, old = release(2, Port("web", 1, hosts=("new.example",))), release(1, Port("web", 1, hosts=("old.example",)))
-    assert routes([new, old], "localhost", "pier")["notes-dev"].hosts == ("notes.dev.localhost", "new.example", "old.example")
+    assert routes([new, old], "localhost", "pier")["notes-dev"].hosts == (
+        "notes.dev.localhost",
+        "new.example",
+        "old.example",
+    )
 
 
 def test_a_tcp_port_is_found_by_its_service_port_alone() -> None:
