@@ -41,7 +41,7 @@ async def logs(
 @app.command(context_settings={"allow_interspersed_args": False})
 @console.exits
 async def exec(
-    instance: Annotated[str, typer.Argument(help="The instance's id, or its beginning, as `pier ps` shows it.")],
+    instance: Annotated[str, typer.Argument(help="The beginning of an instance's id, or an app's name.")],
     command: Annotated[list[str] | None, typer.Argument(help="The command; left out: a shell.")] = None,
     no_tty: Annotated[bool, typer.Option("--no-tty", "-T", help="Never make a terminal.")] = False,
 ) -> None:

@@ -90,14 +90,26 @@ async def listing(ctx: Context, app: str = "", environment: str = "") -> list[In
     return sorted(found, key=lambda one: (one.app, one.environment, one.release, one.id))
 
 
-async def find(ctx: Context, prefix: str) -> Instance:
-    """The instance whose id begins like that. Raises: NotFound, Invalid (several do)."""
-    found = [one for one in await listing(ctx) if one.id.startswith(prefix)]
+async def find(ctx: Context, name: str) -> Instance:
+    """The instance whose id begins like that; for the name of an app its only place's first healthy one.
+
+    Raises: NotFound, Invalid (several are meant).
+    """
+    there = await listing(ctx)
+    if found := [one for one in there if one.id.startswith(name)]:
+        if len(found) > 1:
+            raise errors.Invalid(f"{len(found)} instances begin with {name!r}: {_ids(found)}.")
+        return found[0]
+    found = [one for one in there if one.app == name]
     if not found:
-        raise errors.NotFound(f"There is no instance {prefix!r}.", hint="`pier ps` lists what runs.")
-    if len(found) > 1:
-        raise errors.Invalid(f"{len(found)} instances begin with {prefix!r}: {', '.join(one.id for one in found[:5])}.")
-    return found[0]
+        raise errors.NotFound(f"There is no instance or app {name!r}.", hint="`pier ps` lists what runs.")
+    if len({one.environment for one in found}) > 1:
+        raise errors.Invalid(f"{name} runs in several environments.", hint=f"Name an instance: {_ids(found)}.")
+    return min(found, key=lambda one: one.state != State.HEALTHY)
+
+
+def _ids(found: Sequence[Instance]) -> str:
+    return ", ".join(f"{one.id[:12]} ({one.environment})" for one in found[:5])
 
 
 def place(labels: Mapping[str, str]) -> Place:
