@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pierhead.boot import engine, home, remains, solo, status
+from pierhead.boot import child, engine, home, preflight, remains, solo, status
 from pierhead.boot.background import STOP_PATIENCE
 from pierhead.boot.supervise import State
 from pierhead.kit import errors, process
@@ -41,14 +41,7 @@ async def down(asked: Down, say: Callable[[str], None]) -> None:
     Raises: Unavailable (apps run on an engine that does not answer; everything else has ended).
     """
     pier = process.adopt(home.SOLO, home.run_folder(asked.home))
-    left: errors.Unavailable | None = None
-    if not asked.keep_apps:
-        if pier:
-            await _quiet(asked.home, pier)
-        try:
-            await remains.removed(_engine(asked), _cluster(asked), with_agent=pier is not None, say=say)
-        except errors.Unavailable as error:
-            left = error
+    left = None if asked.keep_apps else await _apps_removed(asked, pier, say)
     if pier:
         say("stops Pierhead")
         await process.stop(pier, patience=STOP_PATIENCE)
@@ -63,6 +56,30 @@ def ordered(running: list[Process], *, keep_apps: bool) -> list[Process]:
     """What is to end, the engine last."""
     ending = [one for one in running if not (keep_apps and one.name in KEPT)]
     return sorted(ending, key=lambda one: (one.name == engine.NAME, one.name))
+
+
+async def _apps_removed(asked: Down, pier: Process | None, say: Callable[[str], None]) -> errors.Unavailable | None:
+    """The apps are gone; the reason where they could not be removed."""
+    try:
+        if not await _engine_answers(asked, say):
+            return None
+        if pier:
+            await _quiet(asked.home, pier)
+        await remains.removed(_engine(asked), _cluster(asked), with_agent=pier is not None, say=say)
+    except errors.Unavailable as error:
+        return error
+    return None
+
+
+async def _engine_answers(asked: Down, say: Callable[[str], None]) -> bool:
+    """The engine can be asked. An engine of Pierhead's that died may have left containers: it is started once more."""
+    if preflight.engine_answers(_engine(asked)):
+        return True
+    if not process.lost(engine.NAME, home.run_folder(asked.home)):
+        return False
+    say("starts the engine once more, to end what it left")
+    await child.raised(engine.program(asked.settings))
+    return True
 
 
 async def _quiet(folder: Path, pier: Process) -> None:

@@ -57,6 +57,12 @@ def adopt(name: str, run: Path) -> Process | None:
     return process if process and is_alive(process) else None
 
 
+def lost(name: str, run: Path) -> bool:
+    """A program of that name ran since the machine was started, and died without having been stopped."""
+    process = _read(name, run)
+    return process is not None and process.started.startswith(_boot()) and not is_alive(process)
+
+
 def alive(run: Path) -> list[Process]:
     """Every remembered program that is alive, by name."""
     found = [adopt(path.stem, run) for path in sorted(run.glob("*.process"))]
@@ -148,7 +154,11 @@ def _stat(pid: int) -> _Stat | None:
 
 
 def _identity(stat: _Stat) -> str:
-    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{stat.start_tick}"
+    return f"{_boot()}/{stat.start_tick}"
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _start_of(pid: int) -> str:

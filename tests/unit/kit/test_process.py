@@ -72,6 +72,19 @@ async def test_the_dead_are_not_adopted_even_before_they_are_reaped(tmp_path: Pa
     assert await process.exited(short) == 0
 
 
+async def test_a_program_is_lost_when_nobody_stopped_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert not process.lost("sleeper", run)
+    sleeper = start(tmp_path, SLEEP)
+    assert not process.lost("sleeper", run)
+    process.tell(sleeper, signal.SIGKILL)
+    await process.exited(sleeper)
+    assert process.lost("sleeper", run)
+    record = run / "sleeper.process"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "started": "earlier/1"}))
+    assert not process.lost("sleeper", run)
+
+
 async def test_another_process_with_the_same_pid_is_left_alone(tmp_path: Path) -> None:
     stranger = start(tmp_path, SLEEP)
     record = tmp_path / "run" / "sleeper.process"

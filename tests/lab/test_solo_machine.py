@@ -1,0 +1,177 @@
+"""One machine: everything comes up, survives kill -9, and is gone after `pier down`.
+
+The machine is a network namespace of this one, with an engine that Pierhead starts itself in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
+
+PIER = (sys.executable, "-c", "from pierhead.cli import lifecycle; lifecycle.app()")
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A network namespace, and the data folder of the Pierhead in it."""
+
+    name: str
+    home: Path
+
+    def pier(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`pier` ran on that machine."""
+        settings = {
+            "PIER_HOME": str(self.home),
+            "PIER_ENGINE_SOCKET": f"unix://{self.home}/docker.sock",
+            "PIER_CLUSTER": self.name,
+        }
+        return subprocess.run(
+            ("nsenter", f"--net=/run/netns/{self.name}", *PIER, *arguments),
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def up(self) -> None:
+        ended = self.pier("up")
+        assert ended.returncode == 0, ended.stderr + self.logs()
+
+    def status(self) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self.pier("status", "--json").stdout)
+        return value
+
+    def part(self, name: str) -> dict[str, Any]:
+        return next(part for part in self.status()["parts"] if part["name"] == name)
+
+    def pid(self, name: str) -> int:
+        return int(json.loads((self.home / "run" / f"{name}.process").read_text())["pid"])
+
+    def processes(self) -> dict[int, str]:
+        """Everything that runs in that namespace."""
+        pids = subprocess.run(("ip", "netns", "pids", self.name), capture_output=True, text=True, check=True).stdout
+        return {int(pid): _command(int(pid)) for pid in pids.split()}
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {log}\n{log.read_text()[-3000:]}" for log in self.home.glob("log/*.log"))
+
+
+def _command(pid: int) -> str:
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_text().replace("\0", " ") if path.exists() else ""
+
+
+def until(condition: Callable[[], object], machine: Machine) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, machine.logs()
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    name = f"solo-{secrets.token_hex(3)}"
+    inside = ("ip", "-n", name)
+    for command in (
+        ("ip", "netns", "add", name),
+        (*inside, "link", "set", "lo", "up"),
+        (*inside, "link", "add", "eth0", "type", "veth", "peer", "name", "wire"),
+        (*inside, "addr", "add", "10.77.0.2/24", "dev", "eth0"),
+        (*inside, "link", "set", "eth0", "up"),
+        (*inside, "link", "set", "wire", "up"),
+        (*inside, "route", "add", "default", "via", "10.77.0.1"),
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    found = Machine(name, tmp_path_factory.mktemp("solo"))
+    try:
+        yield found
+    finally:
+        found.pier("down")
+        for pid in found.processes():
+            os.kill(pid, signal.SIGKILL)
+        subprocess.run(("ip", "netns", "del", name), check=True)
+
+
+def test_one_machine_comes_up_survives_kill_9_and_leaves_nothing(machine: Machine) -> None:
+    machine.up()
+    whole = machine.status()
+    assert whole["ready"]
+    assert {part["state"] for part in whole["parts"]} == {"ready"}
+    assert "swarm node 10.77.0.2" in machine.part("engine")["detail"]
+    engine, registry = machine.pid("engine"), machine.pid("registry")
+
+    again = machine.pier("up")
+    assert again.returncode == 0
+    assert f"runs already (pid {whole['pid']})" in again.stderr
+
+    os.kill(whole["pid"], signal.SIGKILL)
+    shown = machine.pier("status")
+    assert shown.returncode == 7
+    assert "runs on without" in shown.stdout
+
+    machine.up()
+    assert machine.status()["pid"] != whole["pid"]
+    assert (machine.pid("engine"), machine.pid("registry")) == (engine, registry)
+
+    ended = machine.pier("down")
+    assert ended.returncode == 0, ended.stderr
+    assert machine.processes() == {}
+    assert machine.pier("status").returncode == 7
+    assert machine.pier("down").returncode == 0
+
+
+def test_a_program_that_dies_is_started_again_and_reported(machine: Machine) -> None:
+    machine.up()
+    for name in ("registry", "engine"):
+        before = machine.pid(name)
+        os.kill(before, signal.SIGKILL)
+        until(lambda name=name: machine.part(name)["restarts"] == 1, machine)  # type: ignore[misc]
+        until(lambda name=name: machine.part(name)["state"] == "ready", machine)  # type: ignore[misc]
+        assert machine.pid(name) != before
+    assert machine.pier("status").returncode == 0
+
+
+def test_down_ends_everything_when_pierhead_and_its_engine_are_dead(machine: Machine) -> None:
+    machine.up()
+    os.kill(machine.status()["pid"], signal.SIGKILL)
+    os.kill(machine.pid("engine"), signal.SIGKILL)
+    ended = machine.pier("down")
+    assert ended.returncode == 0, ended.stderr
+    assert machine.processes() == {}
+
+
+def test_the_engine_stays_for_the_apps_when_they_are_kept(machine: Machine) -> None:
+    machine.up()
+    engine = machine.pid("engine")
+    assert machine.pier("down", "--keep-apps").returncode == 0
+    commands = machine.processes()
+    assert "dockerd" in commands.get(engine, "")
+    assert not any("pierhead.boot.solo" in command or "docker-registry" in command for command in commands.values())
+    machine.up()
+    assert machine.pid("engine") == engine
+
+
+def test_a_start_that_fails_leaves_nothing_running(machine: Machine) -> None:
+    subprocess.run(("ip", "-n", machine.name, "route", "del", "default"), check=True)
+    inside = ("ip", "-n", machine.name)
+    subprocess.run((*inside, "addr", "add", "10.78.0.2/24", "dev", "wire"), check=True)
+    ended = machine.pier("up")
+    assert ended.returncode == 7
+    assert "several addresses that are as good as each other: 10.77.0.2 (eth0), 10.78.0.2 (wire)" in ended.stderr
+    assert "-o engine.advertise=ADDRESS" in ended.stderr
+    assert machine.processes() == {}
