@@ -44,6 +44,8 @@ class Meta:
     """The port's name."""
     PROTOCOL = "pier-protocol"
     CLUSTER = "pier-cluster"
+    HTTP = "pier-http"
+    """Of a gateway: `host:port` that it listens on for HTTP, where that is not its admin host."""
 
 
 class State(StrEnum):
