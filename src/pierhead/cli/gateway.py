@@ -1,0 +1,62 @@
+"""`pier gateway`: one HAProxy and its controller, for any catalog that speaks the Consul HTTP API."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pierhead.boot import gateway
+from pierhead.cli import console
+from pierhead.gateway.options import Options
+from pierhead.kit import errors, log
+
+app = typer.Typer()
+
+Catalog = Annotated[str, typer.Option("--catalog", help="Address of the catalog: http://127.0.0.1:8500.")]
+Http = Annotated[str, typer.Option("--http", help="Address and port for HTTP; service ports use the same address.")]
+Admin = Annotated[str, typer.Option("--admin", help="Address and port of the status API; others must reach it.")]
+Data = Annotated[Path, typer.Option("--data", help="The folder of its files, sockets and last known state.")]
+Name = Annotated[str, typer.Option("--name", help="Its name in the catalog. Default: gateway-<host name>.")]
+Program = Annotated[str, typer.Option("--haproxy", help="The HAProxy program.")]
+Keep = Annotated[bool, typer.Option("--keep/--no-keep", help="HAProxy goes on serving when this process is stopped.")]
+
+
+@app.command("gateway")
+@console.exits
+async def serve(
+    data: Data,
+    catalog: Catalog = "http://127.0.0.1:8500",
+    http: Http = "127.0.0.1:8080",
+    admin: Admin = "127.0.0.1:4402",
+    name: Name = "",
+    haproxy: Program = "haproxy",
+    keep: Keep = True,
+) -> None:
+    """Serve what the catalog's routes say until stopped. PIER_CATALOG_TOKEN is the catalog's token."""
+    log.start()
+    host, http_port = _address("--http", http)
+    admin_host, admin_port = _address("--admin", admin)
+    options = Options(
+        name=name or f"gateway-{platform.node()}",
+        catalog_url=catalog,
+        catalog_token=os.environ.get("PIER_CATALOG_TOKEN", ""),
+        host=host,
+        http_port=http_port,
+        admin_host=admin_host,
+        admin_port=admin_port,
+        data=data,
+        haproxy=haproxy,
+        keep=keep,
+    )
+    await gateway.alone(options)
+
+
+def _address(flag: str, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise errors.Invalid(f"{flag}: {text!r} is no address", hint="Write 127.0.0.1:8080 or [::1]:8080.")
+    return host.strip("[]"), int(port)

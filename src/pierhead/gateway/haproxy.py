@@ -1,0 +1,170 @@
+"""The HAProxy process of this gateway: started, found again, reloaded and stopped; it outlives its controller."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from pierhead.gateway import render
+from pierhead.gateway.options import Options
+from pierhead.kit import clock, errors, files, process
+from pierhead.kit.process import Process
+from pierhead.wire.haproxy import check, cli, master, records, worker
+
+log = logging.getLogger(__name__)
+
+NAME = "haproxy"
+PATIENCE = timedelta(seconds=20)
+"""For a worker to answer after a start or a reload."""
+LOOK_SECONDS = 0.01
+FILES_A_CONNECTION = 2
+SPARE_FILES = 200
+
+
+def frame(options: Options) -> render.Frame:
+    """What does not come from the catalog. Raises: Invalid (the data folder's path is too long for a socket)."""
+    found = render.Frame(
+        host=options.host,
+        http_port=options.http_port,
+        folder=options.folder.absolute(),
+        run=options.run.absolute(),
+        connections=_connections(options.connection_limit),
+        drain_seconds=int(options.drain_limit.total_seconds()),
+    )
+    if len(str(found.metrics).encode()) > cli.PATH_BYTES:
+        raise errors.Invalid(
+            f"The path of the data folder is too long for a socket: {options.data}", hint="Choose a shorter one."
+        )
+    return found
+
+
+def find(frame: render.Frame) -> Process | None:
+    """The HAProxy that an earlier controller left running here."""
+    return process.adopt(NAME, frame.run)
+
+
+async def start(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> Process:
+    """HAProxy serves what `texts` say, in a session of its own.
+
+    Raises: Invalid (it refuses the file), NotFound (not installed), Unavailable (it ended at once, or hangs).
+    """
+    await write(options, frame, texts)
+    for path in (frame.worker, frame.master, frame.metrics):
+        path.unlink(missing_ok=True)
+    argv = [options.haproxy, "-W", "-S", f"{frame.master},mode,600", "-f", str(frame.folder / render.CONFIG)]
+    begin = options.log.stat().st_size if options.log.exists() else 0
+    started = process.start(NAME, argv, run=frame.run, log=options.log)
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            while not await _answers(frame):
+                if not process.is_alive(started):
+                    raise _ended(options.log, begin)
+                await asyncio.sleep(LOOK_SECONDS)
+    except TimeoutError as error:
+        await process.stop(started)
+        raise errors.Unavailable("HAProxy was started and does not answer", hint=f"See {options.log}.") from error
+    return started
+
+
+async def reload(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> None:
+    """A new worker serves what `texts` say; the old one only finishes what it has.
+
+    Raises: Invalid (it refuses the file; the old worker goes on), Unavailable.
+    """
+    await write(options, frame, texts)
+    begin = options.log.stat().st_size if options.log.exists() else 0
+    before = await master.processes(frame.master)
+    await master.reload(frame.master)
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            await _until_replaced(frame, before)
+    except TimeoutError as error:
+        raise errors.Unavailable(f"The reload did not come about: {_said(options.log, begin)}") from error
+
+
+async def write(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> None:
+    """The files are in place, and HAProxy accepts them. Raises: Invalid; the file in place is the old one then."""
+    draft = frame.folder / f"{render.CONFIG}.new"
+    for name, text in texts.items():
+        files.replace(draft if name == render.CONFIG else frame.folder / name, text)
+    await check.check(options.haproxy, draft)
+    draft.replace(frame.folder / render.CONFIG)
+
+
+async def stop(data: Path, patience: timedelta = timedelta(seconds=10)) -> None:
+    """No HAProxy of the gateway in `data` runs any more: it finished its requests within `patience`, or was ended."""
+    running = process.adopt(NAME, data / "run")
+    if running is None:
+        return
+    process.tell(running, signal.SIGUSR1)
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            await process.exited(running)
+    except TimeoutError:
+        log.warning("HAProxy had requests left and was ended.", extra={"pid": running.pid})
+    await process.stop(running)
+
+
+def taken(host: str, port: int) -> str:
+    """Why nobody can listen on that port; empty when one can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+            return f"port {port} cannot be used: {reason}"
+    return ""
+
+
+async def _answers(frame: render.Frame) -> records.Info | None:
+    try:
+        return await worker.info(frame.worker)
+    except errors.Unavailable:
+        return None
+
+
+async def _until_replaced(frame: render.Frame, before: records.Processes) -> None:
+    while True:
+        if await _replaced(frame, before):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _replaced(frame: render.Frame, before: records.Processes) -> bool:
+    """There is a new worker and it answers. While the master runs its program anew it may not answer at all.
+
+    Raises: Unavailable when the master says that the reload failed.
+    """
+    try:
+        now = await master.processes(frame.master)
+    except errors.Unavailable:
+        return False
+    if now.failed > before.failed:
+        raise errors.Unavailable("HAProxy could not start a worker with the new file; the old one goes on")
+    info = await _answers(frame)
+    return now.worker not in (0, before.worker) and info is not None and info.pid == now.worker
+
+
+def _ended(path: Path, begin: int) -> errors.Unavailable:
+    return errors.Unavailable(f"HAProxy ended at once: {_said(path, begin)}", hint=f"See {path}.")
+
+
+def _said(path: Path, begin: int) -> str:
+    return " ".join(files.last_lines(path, 5, start=begin)) or f"it said nothing at {clock.text(clock.now())}"
+
+
+def _connections(limit: int) -> int:
+    """As many as asked for, as far as this process may open files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        return limit
+    return max(1, min(limit, (hard - SPARE_FILES) // FILES_A_CONNECTION))

@@ -1,0 +1,47 @@
+"""What a gateway is told when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    name: str
+    """Under which it appears in the catalog."""
+    catalog_url: str
+    host: str
+    """Address that HAProxy listens on."""
+    http_port: int
+    admin_host: str
+    """Address of the status API; other machines must reach it."""
+    admin_port: int
+    data: Path
+    catalog_token: str = ""
+    haproxy: str = "haproxy"
+    connection_limit: int = 10000
+    drain_limit: timedelta = timedelta(minutes=15)
+    """How long a worker that was replaced by a reload may finish its connections."""
+    keep: bool = True
+    """HAProxy goes on serving when `run` is cancelled."""
+
+    @property
+    def run(self) -> Path:
+        """The folder of sockets and of the remembered process."""
+        return self.data / "run"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of haproxy.cfg and its maps."""
+        return self.data / "haproxy"
+
+    @property
+    def log(self) -> Path:
+        return self.data / "haproxy.log"
+
+    @property
+    def kept(self) -> Path:
+        """The last known state of the catalog."""
+        return self.data / "known.json"

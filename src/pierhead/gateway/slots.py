@@ -1,0 +1,70 @@
+"""Which endpoint sits in which of a pool's servers, and with what weight. Pure.
+
+A slot is a server that is declared in HAProxy's file once and filled while it runs. Who has a slot keeps it, so that a
+change touches only what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+Key = tuple[str, int]
+"""Address and port: what makes two servers the same server."""
+
+LEAST = 8
+"""Slots that a new pool has."""
+HEAVIEST = 256
+DEFAULT_WEIGHT = 100
+"""Of a release that a route gives no weight."""
+
+
+def size(current: int, needed: int) -> int:
+    """The slots that a pool has from now on: `current`, doubled until `needed` fit. Never fewer than it has."""
+    found = max(current, LEAST)
+    while found < needed:
+        found *= 2
+    return found
+
+
+def assign(held: Sequence[Key | None], wanted: Iterable[Key]) -> tuple[Key | None, ...]:
+    """Each of `wanted` in one slot: where it is already, or else in a free one, last freed last.
+
+    There are as many slots as `size` says.
+    """
+    order = list(dict.fromkeys(wanted))
+    kept: list[Key | None] = _without_repeats([key if key in order else None for key in held])
+    kept += [None] * (size(len(held), len(order)) - len(held))
+    seated = set(kept)
+    free = _free(kept)
+    for key in order:
+        if key not in seated:
+            kept[next(free)] = key
+    return tuple(kept)
+
+
+def weights(releases: Sequence[str], declared: Mapping[str, int]) -> list[int]:
+    """The weight of each ready server, given the release of each.
+
+    Without declared weights every server counts the same. With them a release's weight is divided over its servers, as
+    exactly as whole numbers up to 256 allow; a server of a release with any weight never gets 0.
+    """
+    if not declared:
+        return [DEFAULT_WEIGHT] * len(releases)
+    shares = [declared.get(release, DEFAULT_WEIGHT) / releases.count(release) for release in releases]
+    top = max(shares, default=0)
+    return [max(1, round(share * HEAVIEST / top)) if share else 0 for share in shares]
+
+
+def _without_repeats(keys: Sequence[Key | None]) -> list[Key | None]:
+    seen: set[Key] = set()
+    found: list[Key | None] = []
+    for key in keys:
+        found.append(None if key in seen else key)
+        if key:
+            seen.add(key)
+    return found
+
+
+def _free(kept: Sequence[Key | None]) -> Iterator[int]:
+    last = max((index for index, key in enumerate(kept) if key), default=-1)
+    return iter(sorted((i for i, key in enumerate(kept) if key is None), key=lambda i: (i <= last, i)))

@@ -1,0 +1,204 @@
+"""The status API: what this gateway serves, as HAProxy itself reports it at this moment.
+
+Source of a server's state and of its open requests is always HAProxy, every worker that still has some included,
+because whoever drains waits on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import aiohttp
+from aiohttp import web
+
+import pierhead
+from pierhead.gateway import apply, plan
+from pierhead.gateway.apply import Proxy
+from pierhead.gateway.known import Known
+from pierhead.gateway.layout import Mode, Pool, Server
+from pierhead.kit import clock, errors
+from pierhead.model.instance import Endpoint
+from pierhead.wire.haproxy import master, records, worker
+
+STATES = {Mode.READY: "ready", Mode.DRAIN: "draining", Mode.MAINT: "down"}
+_ORDER = ("ready", "draining", "down")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One endpoint as HAProxy has it."""
+
+    id: str
+    address: str
+    port: int
+    release: str
+    state: str
+    weight: int
+    requests: int
+
+
+async def serve(proxy: Proxy, known: Known) -> web.AppRunner:
+    """The API answers at the admin address until the runner is cleaned up. Raises: Conflict (the port is taken)."""
+    app = web.Application()
+    app.add_routes([web.get("/v1/status", _Status(proxy, known).answer)])
+    app.add_routes([web.get("/v1/services/{name}", _Service(proxy, known).answer)])
+    app.add_routes([web.get("/metrics", _Metrics(proxy).answer)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    host, port = proxy.options.admin_host, proxy.options.admin_port
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise errors.Conflict(
+            f"The gateway's status API cannot listen on {host}:{port}: {error.strerror}",
+            hint="Choose another port: the setting gateway.admin_port.",
+        ) from error
+    return runner
+
+
+async def overview(proxy: Proxy, known: Known) -> dict[str, object]:
+    """The body of `/v1/status`."""
+    processes = await _processes(proxy)
+    problems = [{"route": problem.route, "reason": problem.reason} for problem in proxy.problems]
+    problems += [
+        {"route": service, "reason": f"most of its endpoints vanished at once; kept until {clock.text(until)}"}
+        for service, until in known.held.items()
+    ]
+    if proxy.failure:
+        problems.append({"route": "", "reason": proxy.failure})
+    return {
+        "name": proxy.options.name,
+        "version": pierhead.__version__,
+        "state": _state(proxy, known, problems),
+        "catalog": {
+            "state": "live" if known.is_live else "unknown",
+            "since": clock.text(known.since),
+            "index": proxy.index,
+        },
+        "http": f"{proxy.options.host}:{proxy.options.http_port}",
+        "haproxy": {
+            "version": proxy.version,
+            "pid": processes.master if processes else 0,
+            "reloads": proxy.reloads,
+            "workers": (1 if processes.worker else 0) + len(processes.old) if processes else 0,
+        },
+        "routes": len(known.snapshot.routes),
+        "services": len(known.snapshot.services),
+        "problems": problems,
+    }
+
+
+async def servers(proxy: Proxy, service: str) -> list[Seen] | None:
+    """Every endpoint of a service in the order of their ids; None when no route leads to it."""
+    pools = [pool for pool in proxy.layout.pools.values() if pool.service == service]
+    if not pools:
+        return None
+    processes = await _processes(proxy)
+    found: dict[str, Seen] = {}
+    for pool in pools:
+        for seen in await _pool(proxy, pool, processes):
+            found[seen.id] = _joined(found[seen.id], seen) if seen.id in found else seen
+    return [found[id_] for id_ in sorted(found)]
+
+
+async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None) -> list[Seen]:
+    actual: Sequence[records.Server] = ()
+    loads: list[records.Load] = []
+    if processes and processes.worker:
+        actual = await worker.servers(proxy.frame.worker, pool.name)
+        loads += await worker.loads(proxy.frame.worker, pool.name)
+    for pid in processes.old if processes else ():
+        loads += await master.loads(proxy.frame.master, pid, pool.name)
+    by_name = {server.name: server for server in actual}
+    requests: dict[str, int] = {}
+    for load in loads:
+        requests[load.address] = requests.get(load.address, 0) + load.requests
+    return [_seen(server, endpoint, by_name, requests) for server in pool.servers for endpoint in server.endpoints]
+
+
+def _seen(
+    server: Server, endpoint: Endpoint, by_name: Mapping[str, records.Server], requests: Mapping[str, int]
+) -> Seen:
+    actual = by_name.get(server.name)
+    key = (endpoint.address, endpoint.port)
+    is_there = actual is not None and (actual.address, actual.port) == key
+    return Seen(
+        id=endpoint.id,
+        address=endpoint.address,
+        port=endpoint.port,
+        release=endpoint.release,
+        state=STATES[plan.mode(actual)] if actual and is_there else "down",
+        weight=actual.weight if actual and is_there else 0,
+        requests=requests.get(apply.address(key), 0),
+    )
+
+
+def _joined(one: Seen, other: Seen) -> Seen:
+    """One endpoint in two pools: it gets requests when one of them sends some."""
+    state = min(one.state, other.state, key=_ORDER.index)
+    return replace(one, state=state, requests=one.requests + other.requests)
+
+
+async def _processes(proxy: Proxy) -> records.Processes | None:
+    if proxy.process is None:
+        return None
+    try:
+        return await master.processes(proxy.frame.master)
+    except errors.Unavailable:
+        return None
+
+
+def _state(proxy: Proxy, known: Known, problems: Sequence[object]) -> str:
+    if proxy.process is None:
+        return "starting" if not proxy.failure else "degraded"
+    return "ready" if known.is_live and not problems else "degraded"
+
+
+@dataclass(frozen=True)
+class _Status:
+    proxy: Proxy
+    known: Known
+
+    async def answer(self, _: web.Request) -> web.Response:
+        return _json(await overview(self.proxy, self.known))
+
+
+@dataclass(frozen=True)
+class _Service:
+    proxy: Proxy
+    known: Known
+
+    async def answer(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        try:
+            found = await servers(self.proxy, name)
+        except errors.Unavailable as error:
+            return _json({"error": error.message}, status=503)
+        if found is None:
+            return _json({"error": f"no route leads to a service {name}"}, status=404)
+        listed = [{field: getattr(seen, field) for field in Seen.__dataclass_fields__} for seen in found]
+        return _json({"service": name, "index": self.proxy.index, "servers": listed})
+
+
+@dataclass(frozen=True)
+class _Metrics:
+    proxy: Proxy
+
+    async def answer(self, _: web.Request) -> web.Response:
+        """HAProxy's own metrics, as Prometheus reads them."""
+        connector = aiohttp.UnixConnector(path=str(self.proxy.frame.metrics))
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector) as session,
+                session.get("http://haproxy/metrics") as got,
+            ):
+                return web.Response(body=await got.read(), content_type="text/plain")
+        except (aiohttp.ClientError, OSError) as error:
+            return _json({"error": f"HAProxy does not answer: {error}"}, status=503)
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(text=json.dumps(value), content_type="application/json", status=status)

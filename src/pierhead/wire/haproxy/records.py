@@ -1,0 +1,132 @@
+"""What HAProxy answers with, as frozen dataclasses. `read_*` take the text; all are pure."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_MAINTENANCE = 0x01 | 0x02 | 0x20
+_DRAIN = 0x08 | 0x10
+_MASTER = re.compile(r"(\d+)\s+master\s+(\d+)(?: \[failed: (\d+)\])?")
+_WORKER = re.compile(r"(\d+)\s+worker\s")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server of a backend as a worker has it now."""
+
+    backend: str
+    name: str
+    address: str
+    port: int
+    weight: int
+    admin: int
+    """Bits of maintenance (1, 2, 32) and drain (8, 16), and 4 for `disabled` in the file."""
+    is_up: bool = True
+
+    @property
+    def in_maintenance(self) -> bool:
+        return bool(self.admin & _MAINTENANCE)
+
+    @property
+    def is_draining(self) -> bool:
+        return not self.in_maintenance and bool(self.admin & _DRAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one server of a worker is doing."""
+
+    name: str
+    address: str
+    """`10.0.0.1:80`, `[::1]:80`"""
+    requests: int
+    """Open at this moment: requests in HTTP mode, connections in TCP mode."""
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """A worker, by `show info`."""
+
+    version: str
+    pid: int
+    description: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """What the master looks after, by `show proc`."""
+
+    master: int
+    reloads: int
+    failed: int
+    """Reloads that failed since one succeeded."""
+    worker: int
+    """0: none."""
+    old: tuple[int, ...]
+    """Workers that finish the connections they have."""
+
+
+def read_servers(text: str) -> tuple[Server, ...]:
+    """From `show servers state`. Source: management guide, 9.3, `show servers state`."""
+    rows = (line.split(" ") for line in text.splitlines() if line[:1].isdigit())
+    return tuple(_server(row) for row in rows if len(row) > 18)
+
+
+def read_loads(text: str) -> tuple[Load, ...]:
+    """From `show stat <backend> 4 -1`. Source: management guide, 9.1 CSV format."""
+    return tuple(Load(row["svname"], row["addr"], int(row["scur"] or 0), int(row["stot"] or 0)) for row in _table(text))
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """The proxies of `show stat`."""
+    return tuple(row["pxname"] for row in _table(text))
+
+
+def read_info(text: str) -> Info:
+    """From `show info`."""
+    pairs = (line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    values = {pair[0]: pair[1] for pair in pairs}
+    return Info(
+        version=values.get("Version", ""),
+        pid=int(values.get("Pid", "0")),
+        description=values.get("description", ""),
+        connections=int(values.get("CurrConns", "0")),
+    )
+
+
+def read_processes(text: str) -> Processes:
+    """From the master's `show proc`. Source: management guide, 9.4.1."""
+    current, _, old = text.partition("# old workers")
+    master = _MASTER.search(current)
+    workers = _WORKER.findall(current)
+    return Processes(
+        master=int(master[1]) if master else 0,
+        reloads=int(master[2]) if master else 0,
+        failed=int(master[3] or 0) if master else 0,
+        worker=int(workers[0]) if workers else 0,
+        old=tuple(int(pid) for pid in _WORKER.findall(old)),
+    )
+
+
+def _server(row: list[str]) -> Server:
+    return Server(
+        backend=row[1],
+        name=row[3],
+        address=row[4],
+        port=int(row[18]),
+        weight=int(row[7]),
+        admin=int(row[6]),
+        is_up=row[5] != "0",
+    )
+
+
+def _table(text: str) -> Iterator[dict[str, str]]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines or not lines[0].startswith("# "):
+        return
+    yield from csv.DictReader([lines[0][2:], *lines[1:]])
