@@ -39,13 +39,13 @@ _NOT_WAITED_FOR = {"index", "wait", "stale", "consistent", "cached", "token"}
 class Core:
     """Answers requests. `follow` hears of every batch of changes; `failed` is set when the disk refuses one."""
 
-    def __init__(self, context: Context, durable: Durable, tokens: Tokens, follow: Follow | None = None) -> None:
+    def __init__(self, context: Context, durable: Durable, tokens: Tokens) -> None:
         self.context = context
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.watchers = Watchers()
         self._durable = durable
         self._tokens = tokens
-        self._follow = follow or (lambda batch: None)
+        self.follow: Follow | None = None
         self._written = context.state.ledger.index
         self._topics: deque[tuple[int, set[str]]] = deque()
         self._held: list[tuple[int, Callable[[], None]]] = []
@@ -70,10 +70,17 @@ class Core:
         while batch := state.ledger.take():
             upkeep.follow(batch.rows, self._loop.time())
             state.close()
-            self._follow(batch)
+            if self.follow:
+                self.follow(batch)
             self._topics.append((batch.index, batch.topics))
             self._durable.write(batch)
         self._set_alarm()
+
+    def report(self, key: tuple[str, ...], status: str, output: str) -> None:
+        """The check, if it is still there, has that status and output."""
+        if check := self.context.state.check(*key):
+            self.context.upkeep.report(check, status, output, self._loop.time())
+            self.settle()
 
     def when_written(self, index: int, act: Callable[[], None]) -> None:
         """`act` happens once everything up to `index` is on disk: now, if it is."""

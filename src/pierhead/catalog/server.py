@@ -16,11 +16,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
+
 from pierhead.catalog import registry
 from pierhead.catalog.core import Core
 from pierhead.catalog.durable import Durable
 from pierhead.catalog.endpoints.context import Context
 from pierhead.catalog.http import Connection
+from pierhead.catalog.ledger import Batch
+from pierhead.catalog.probes import Probes
 from pierhead.catalog.records import Node
 from pierhead.catalog.state import State
 from pierhead.catalog.tokens import Scope, Tokens
@@ -90,7 +94,7 @@ async def serving(options: Options) -> AsyncIterator[Address]:
     _begin(context, core, loop.time())
     log.info("Listening.", extra={"address": f"{options.host}:{context.port}", "index": context.state.ledger.index})
     try:
-        async with _until_failure(core.failed):
+        async with _until_failure(core.failed), _probing(core):
             yield Address(options.host, context.port)
     finally:
         server.close()
@@ -130,6 +134,20 @@ def _begin(context: Context, core: Core, now: float) -> None:
     meta = {"consul-network-segment": ""}
     registry.found_node(context.state, Node(context.node, context.address, context.node_id, meta, tagged), context.port)
     core.settle()
+
+
+@asynccontextmanager
+async def _probing(core: Core) -> AsyncIterator[None]:
+    """The checks that the server is to run are run."""
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        probes = Probes(group, session, core.report)
+        probes.follow(Batch(rows=core.context.state.everything()))
+        core.follow = probes.follow
+        try:
+            yield
+        finally:
+            core.follow = None
+            probes.stop()
 
 
 @asynccontextmanager

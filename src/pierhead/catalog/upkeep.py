@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from pierhead.catalog import locks, registry
+from pierhead.catalog import aliases, locks, registry
 from pierhead.catalog.deadlines import Deadlines
 from pierhead.catalog.ledger import Key
 from pierhead.catalog.records import CRITICAL, Check, Row, Session
@@ -31,6 +31,8 @@ class Upkeep:
     """What checks said last where the catalog does not know it yet."""
     locked_until: dict[str, float] = field(default_factory=dict)
     """Keys whose lock nobody gets before that time, because their session was destroyed."""
+    aliases: set[tuple[str, ...]] = field(default_factory=set)
+    """The checks that stand for others."""
     _deadlines: Deadlines = field(default_factory=Deadlines)
 
     @property
@@ -40,13 +42,17 @@ class Upkeep:
 
     def follow(self, rows: Mapping[Key, Row | None], now: float) -> None:
         """Deadlines are those of the rows as they are now."""
+        are_checks_changed = False
         for (kind, key), row in rows.items():
+            are_checks_changed |= kind == "check"
             if kind == "check":
                 self._follow_check(key, row if isinstance(row, Check) else None, now)
                 if isinstance(row, Check) and locks.is_critical(row):
                     locks.end_with(self.state, row)
             elif kind == "session":
                 self._follow_session(key, row if isinstance(row, Session) else None, now)
+        if are_checks_changed:
+            self._judge_aliases(now)
 
     def beat(self, check: Check, now: float) -> None:
         """The TTL starts anew."""
@@ -98,6 +104,10 @@ class Upkeep:
 
     def _follow_check(self, key: tuple[str, ...], row: Check | None, now: float) -> None:
         removal, ttl = ("removal", *key), ("ttl", *key)
+        if row is not None and row.kind == "alias":
+            self.aliases.add(key)
+        else:
+            self.aliases.discard(key)
         if row is None:
             self.outputs.pop(key, None)
             for each in (removal, ttl, ("output", *key)):
@@ -112,6 +122,11 @@ class Upkeep:
             self._deadlines.clear(ttl)
         elif not self._deadlines.has(ttl) and not row.output.startswith("TTL expired"):
             self.beat(row, now)
+
+    def _judge_aliases(self, now: float) -> None:
+        for key in self.aliases:
+            if alias := self.state.check(*key):
+                self.report(alias, *aliases.verdict(self.state, alias), now)
 
     def _follow_session(self, key: tuple[str, ...], row: Session | None, now: float) -> None:
         if row is None:
