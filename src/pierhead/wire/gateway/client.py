@@ -1,0 +1,108 @@
+"""Asks gateways what they serve at this moment. Holds one connection pool; never retries, never remembers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from pierhead.kit import errors
+
+READY, DRAINING, DOWN = "ready", "draining", "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One endpoint as the load balancer has it."""
+
+    id: str
+    """The catalog's service id."""
+    address: str
+    port: int
+    release: str
+    state: str
+    """`ready`, `draining` or `down`."""
+    weight: int
+    requests: int
+    """Open right now: requests, or connections where the port is plain TCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    index: int
+    """The catalog's index that the gateway has carried out."""
+    servers: tuple[Server, ...]
+
+
+class Gateways:
+    """The client for any number of gateways, used as an async context manager. An address is `host:port`."""
+
+    def __init__(self, *, timeout: timedelta = timedelta(seconds=3)) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def status(self, address: str) -> dict[str, Any]:
+        """What the gateway says of itself, as it says it. Raises: Unavailable."""
+        status, value = await self._get(address, "/v1/status")
+        if status != 200:
+            raise _unexpected(address, status, value)
+        return value
+
+    async def service(self, address: str, name: str) -> Service | None:
+        """What the gateway has of a service; None when no route leads to it there. Raises: Unavailable."""
+        status, value = await self._get(address, f"/v1/services/{quote(name, safe='')}")
+        if status == 404:
+            return None
+        if status != 200:
+            raise _unexpected(address, status, value)
+        return read_service(value)
+
+    async def _get(self, address: str, path: str) -> tuple[int, dict[str, Any]]:
+        if self._session is None:
+            raise RuntimeError("use the client as an async context manager")
+        try:
+            async with self._session.get(URL(f"http://{address}{path}", encoded=True)) as response:
+                return response.status, json.loads(await response.read())
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise errors.Unavailable(f"The gateway at {address} does not answer: {reason}") from error
+
+
+def read_service(value: Mapping[str, Any]) -> Service:
+    """From the body of `/v1/services/<name>`."""
+    return Service(value["service"], value["index"], tuple(_server(server) for server in value["servers"]))
+
+
+def _server(value: Mapping[str, Any]) -> Server:
+    return Server(
+        id=value["id"],
+        address=value["address"],
+        port=value["port"],
+        release=value["release"],
+        state=value["state"],
+        weight=value["weight"],
+        requests=value["requests"],
+    )
+
+
+def _unexpected(address: str, status: int, value: Mapping[str, Any]) -> errors.Unavailable:
+    return errors.Unavailable(f"The gateway at {address} answered {status}: {value.get('error', value)}")
