@@ -23,6 +23,7 @@ from pierhead.settings import Settings
 from pierhead.store import session, tokens
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker.client import Engine
+from pierhead.wire.gateway.client import Gateways
 
 _GOODBYE = timedelta(seconds=3)
 """How long open requests may take to end when the server stops; streams are cut, and go on where they were."""
@@ -38,6 +39,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
         session.opened(settings.home / "pier.db") as store,
         Engine(settings.engine.socket) as engine,
         Consul(settings.catalog_url, settings.catalog.token) as catalog,
+        Gateways() as gateways,
     ):
         context = Context(
             store,
@@ -46,6 +48,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
             key=bytes.fromhex(_kept(settings.home / "secret.key", lambda: secrets.token_hex(32))),
             engine=engine,
             catalog=catalog,
+            gateways=gateways,
         )
         async with store.write() as db:
             await tokens.ensure(db, "admin", _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))

@@ -9,6 +9,7 @@ from pierhead.settings import Settings
 from pierhead.store.session import Store
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker.client import Engine
+from pierhead.wire.gateway.client import Gateways
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Context:
     engine: Engine
     """The engine of this machine, a manager of the swarm."""
     catalog: Consul
+    gateways: Gateways
     build_wanted: Signal = field(default_factory=Signal)
     release_wanted: Signal = field(default_factory=Signal)
     journal_grew: Broadcast = field(default_factory=Broadcast)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from pierhead.release.plan import Running
 from pierhead.wire.consul import health
 from pierhead.wire.docker.services import Service
 from pierhead.wire.docker.tasks import Task
-from pierhead.wire.gateway import client as gateway
+from pierhead.wire.gateway import client
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
     if not names:
         return Traffic()
     live, _ = await health.service(ctx.catalog, GATEWAY_SERVICE, passing=True)
-    ready = [await _ready(f"http://{entry.address}:{entry.service.port}", names) for entry in live]
+    ready = [await _ready(ctx, f"{entry.address}:{entry.service.port}", names) for entry in live]
     routed = frozenset.intersection(*ready) if ready else frozenset()
     return Traffic(await instances.endpoints(ctx, names), routed, len(live))
 
@@ -93,7 +92,7 @@ def _why(wanted: Sequence[Task], spec: Spec | None, seen: Traffic) -> str:
     return "not routed by every gateway yet" if seen.gateways else "no gateway has reported to the catalog"
 
 
-async def _ready(address: str, names: Sequence[str]) -> frozenset[str]:
-    async with asyncio.timeout(5):
-        answers = [await gateway.service(address, name) for name in names]
-    return frozenset(server.id for answer in answers if answer for server in answer.servers if server.state == "ready")
+async def _ready(ctx: Context, address: str, names: Sequence[str]) -> frozenset[str]:
+    answers = [await ctx.gateways.service(address, name) for name in names]
+    servers = [server for answer in answers if answer for server in answer.servers]
+    return frozenset(server.id for server in servers if server.state == client.READY)
