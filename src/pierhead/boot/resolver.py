@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ from pierhead.wire.dns.forward import Upstream
 NAME = "resolver"
 RESOLV_CONF = Path("/etc/resolv.conf")
 STATE = "resolver/view.json"
+
+_UPSTREAM = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(\d{1,5}))?")
+"""With a port; an IPv6 address without one needs no brackets."""
 
 
 async def run(settings: Settings, report: Report) -> None:
@@ -71,13 +75,11 @@ def known(settings: Settings) -> View:
 
 def upstream(text: str) -> Upstream:
     """`address`, `address:port` or `[address]:port`. Raises: Invalid."""
-    host, port = (text, "") if text.count(":") != 1 and not text.startswith("[") else text.rsplit(":", 1)
-    if text.startswith("[") and text.endswith("]"):
-        host, port = text, ""
-    host = host.strip("[]")
-    if not _is_address(host) or (port and not port.isdecimal()):
+    written = _UPSTREAM.fullmatch(text)
+    host, port = (written[1] or written[2], int(written[3] or 53)) if written else (text, 53)
+    if not _is_address(host) or not 1 <= port <= 65535:
         raise errors.Invalid(f"resolver.upstream: {text!r} is no address", hint="Write 10.0.0.2 or 10.0.0.2:5353.")
-    return Upstream(host, int(port or 53))
+    return Upstream(host, port)
 
 
 def _upstreams(settings: Settings, resolv_conf: str) -> list[Upstream]:
