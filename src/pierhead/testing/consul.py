@@ -18,6 +18,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,6 +37,12 @@ _STOP_LIMIT = timedelta(seconds=10)
 _CONNECTIONS = 8000
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    url: str
+    pid: int
+
+
 def program() -> Path:
     """The Consul binary. Blocks while it is fetched. Raises: Unavailable with the reason."""
     if found := shutil.which("consul"):
@@ -50,8 +57,8 @@ def program() -> Path:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[str]:
-    """One Consul server, its log on disk in `folder`, with a leader; its URL is yielded. Raises: Unavailable."""
+async def serving(folder: Path) -> AsyncIterator[Running]:
+    """One Consul server, its log on disk in `folder`, with a leader. Raises: Unavailable."""
     http, server, serf = _free_ports(3)
     command = await asyncio.to_thread(_prepare, folder, http, server, serf)
     with (folder / "log").open("wb") as log:
@@ -61,7 +68,7 @@ async def serving(folder: Path) -> AsyncIterator[str]:
         if not await _becomes_ready(process, url):
             told = await asyncio.to_thread((folder / "log").read_text)
             raise errors.Unavailable(f"The real Consul did not start:\n{told[-2000:]}")
-        yield url
+        yield Running(url, process.pid)
     finally:
         await _stop(process)
 

@@ -31,7 +31,7 @@ async def url(kind: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncItera
     folder: Path = tmp_path_factory.mktemp(f"catalog-{kind}")
     if kind == "real":
         async with real.serving(folder) as found:
-            yield found
+            yield found.url
         return
     options = server.Options(port=0, data=folder, node_name="probe", least_removal=timedelta(milliseconds=200))
     async with server.serving(options) as address:

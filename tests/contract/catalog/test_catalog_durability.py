@@ -1,0 +1,93 @@
+"""What the embedded catalog acknowledged is there after kill -9, and its index never goes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from pierhead.kit import errors
+from pierhead.wire.consul import agent, catalog, health, kv
+from pierhead.wire.consul.client import Consul
+
+PROGRAM = "from pierhead.cli.catalog import app; app()"
+_HOUR = timedelta(hours=1)
+
+
+@asynccontextmanager
+async def running(data: Path) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """`pier catalog` on a free port, and its URL; it is ended with SIGTERM if it still runs."""
+    arguments = (sys.executable, "-c", PROGRAM, "--listen", "127.0.0.1:0", "--data", str(data), "--node", "probe")
+    environ = {**os.environ, "COLUMNS": "200"}
+    process = await asyncio.create_subprocess_exec(*arguments, stderr=asyncio.subprocess.PIPE, env=environ)
+    try:
+        yield await _announced(process), process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        async with asyncio.timeout(10):
+            await process.communicate()
+
+
+async def _announced(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr
+    async with asyncio.timeout(20):
+        async for line in process.stderr:
+            if b"answers at" in line:
+                return line.decode().split()[-1].rstrip(".")
+    raise AssertionError("the catalog ended before it listened")
+
+
+async def test_kill_9_during_a_thousand_writes_loses_none_that_was_acknowledged(tmp_path: Path) -> None:
+    acknowledged: set[str] = set()
+    async with (
+        running(tmp_path) as (url, process),
+        Consul(url, connections=100) as consul,
+        asyncio.TaskGroup() as group,
+    ):
+        for number in range(1000):
+            group.create_task(_put(consul, f"k/{number}", acknowledged))
+        group.create_task(_kill_after(process, acknowledged, 300))
+    assert 300 <= len(acknowledged) < 1000
+    async with running(tmp_path) as (url, _), Consul(url) as consul:
+        assert acknowledged <= {pair.key for pair in (await kv.get_tree(consul, "k/"))[0]}
+
+
+async def test_a_restart_keeps_everything_and_the_index_goes_on(tmp_path: Path) -> None:
+    check = agent.Check(ttl=_HOUR)
+    async with running(tmp_path) as (url, process), Consul(url) as consul:
+        await agent.register(consul, agent.Registration("web", port=80, tags=("a",), meta={"k": "v"}, checks=(check,)))
+        await agent.update_check(consul, "service:web", "passing")
+        await agent.maintenance(consul, "web", enable=True, reason="why")
+        await kv.put(consul, "gone", b"1")
+        await kv.delete(consul, "gone")
+        before, index = await health.service(consul, "web")
+        _, kv_index = await kv.get(consul, "gone")
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    async with running(tmp_path) as (url, _), Consul(url) as consul:
+        after, later = await health.service(consul, "web")
+        assert after == before
+        assert later >= index
+        assert (await kv.get(consul, "gone"))[1] >= kv_index
+        assert "web" in (await catalog.services(consul))[0]
+
+
+async def _put(consul: Consul, key: str, acknowledged: set[str]) -> None:
+    try:
+        if await kv.put(consul, key, b"v"):
+            acknowledged.add(key)
+    except errors.Unavailable:
+        pass
+
+
+async def _kill_after(process: asyncio.subprocess.Process, acknowledged: set[str], count: int) -> None:
+    async with asyncio.timeout(30):
+        while len(acknowledged) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    process.send_signal(signal.SIGKILL)
