@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,8 +15,8 @@ import aiohttp
 from pierhead.kit import errors as kit_errors
 from pierhead.wire.docker import errors
 
-_VERSION = "v1.41"
-"""Of the API: spoken by Docker 20.10, and by every engine since."""
+OLDEST, NEWEST = (1, 41), (1, 47)
+"""Versions of the API that this client speaks: Docker 20.10 has 1.41; Docker 29 refuses what is below 1.44."""
 _CONNECTIONS = 100
 
 Query = Mapping[str, Any]
@@ -32,6 +33,7 @@ class Engine:
         self.address = address
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
+        self._version = ""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(connector=self._connector(), read_bufsize=1 << 18)
@@ -58,6 +60,8 @@ class Engine:
         self, method: str, path: str, query: Query | None = None, **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response whose body is read as it comes, for as long as it comes."""
+        if isinstance(options.get("data"), bytes):
+            options["data"] = io.BytesIO(options["data"])  # sent in pieces
         limit = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.total_seconds())
         async with self._request(method, path, query, timeout=limit, **options) as response:
             yield response
@@ -76,22 +80,53 @@ class Engine:
             raise RuntimeError("use the client as an async context manager")
         host = self.address.removeprefix("tcp://") if self.address.startswith("tcp://") else "engine"
         try:
+            if not self._version:
+                self._version = await self._agreed(self._session, host)
             async with self._session.request(
-                method, f"http://{host}/{_VERSION}{path}", params=_params(query or {}), **options
+                method, f"http://{host}/{self._version}{path}", params=_params(query or {}), **options
             ) as response:
                 if response.status >= 400:
                     errors.check(response.status, await response.read(), f"{method} {path}")
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._version = ""  # another engine may answer next time
             raise kit_errors.Unavailable(
                 f"The engine at {self.address} did not answer {method} {path}: {str(error) or type(error).__name__}",
                 hint="Check that it runs: `docker info`, and the setting engine.socket.",
             ) from error
 
+    async def _agreed(self, session: aiohttp.ClientSession, host: str) -> str:
+        limit = aiohttp.ClientTimeout(total=self._timeout.total_seconds())
+        async with session.get(f"http://{host}/version", timeout=limit) as response:
+            body = await response.read()
+        errors.check(response.status, body, "GET /version")
+        value = json.loads(body)
+        return agreed(value["ApiVersion"], value.get("MinAPIVersion") or "")
+
     def _connector(self) -> aiohttp.BaseConnector:
         if self.address.startswith("unix://"):
             return aiohttp.UnixConnector(self.address.removeprefix("unix://"), limit=_CONNECTIONS)
         return aiohttp.TCPConnector(limit=_CONNECTIONS)
+
+
+def agreed(newest: str, oldest: str) -> str:
+    """The prefix of the newest version that both speak: `v1.41`. Raises: Conflict."""
+    best = min(NEWEST, _number(newest))
+    if best < OLDEST or best < _number(oldest):
+        raise kit_errors.Conflict(
+            f"The engine speaks the API {oldest or newest} to {newest}, Pierhead {_text(OLDEST)} to {_text(NEWEST)}.",
+            hint="Docker 20.10 and newer work.",
+        )
+    return f"v{_text(best)}"
+
+
+def _number(version: str) -> tuple[int, int]:
+    major, _, minor = version.partition(".")
+    return int(major or 0), int(minor or 0)
+
+
+def _text(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
 
 
 def _params(query: Query) -> dict[str, str]:
