@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,8 @@ from pierhead.model.route import Route
 from pierhead.resolver import loop
 from pierhead.resolver.loop import Options, Serving
 from pierhead.resolver.plan import Naming
-from pierhead.wire.consul import agent, kv
+from pierhead.testing import consul as real
+from pierhead.wire.consul import agent, catalog, kv
 from pierhead.wire.consul.agent import Check, Registration
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.dns import message, server
@@ -87,8 +89,18 @@ class Estate:
         return id_
 
 
+both = pytest.mark.parametrize("estate", ["embedded", "real"], indirect=True)
+"""On Pierhead's own catalog and on a real Consul; tests without it need no more than the first."""
+
+
 @pytest.fixture
-async def estate(tmp_path: Path) -> AsyncIterator[Estate]:
+async def estate(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Estate]:
+    if getattr(request, "param", "embedded") == "real":
+        if os.environ.get("PIER_NO_REAL_CONSUL") == "1":
+            pytest.skip("PIER_NO_REAL_CONSUL=1 leaves the real Consul out")
+        async with real.serving(tmp_path) as running, Consul(running.url) as consul:
+            yield Estate(consul)
+        return
     options = catalog_server.Options(port=0, data=tmp_path / "catalog", node_name="here", advertise="127.0.0.7")
     async with catalog_server.serving(options) as address, Consul(address.url) as consul:
         yield Estate(consul)
@@ -107,6 +119,7 @@ async def ask(estate: Estate) -> AsyncIterator[Asker]:
         yield asker
 
 
+@both
 async def test_a_route_is_a_name_as_soon_as_it_is_in_the_catalog(estate: Estate, ask: Asker) -> None:
     await estate.route("notes-dev", "notes.dev.corp.example", "*.notes.example")
     await until(lambda: ask("notes.dev.corp.example"), ["127.0.0.1"])
@@ -116,6 +129,7 @@ async def test_a_route_is_a_name_as_soon_as_it_is_in_the_catalog(estate: Estate,
     await until(lambda: ask("notes.dev.corp.example"), ["NXDOMAIN"])
 
 
+@both
 async def test_names_follow_the_gateways(estate: Estate, ask: Asker) -> None:
     await estate.route("notes-dev", "notes.dev.corp.example")
     first = await estate.instance(GATEWAY_SERVICE, "10.0.0.1", 4402)
@@ -125,12 +139,14 @@ async def test_names_follow_the_gateways(estate: Estate, ask: Asker) -> None:
     await until(lambda: ask("notes.dev.corp.example"), ["10.0.0.2"])
 
 
+@both
 async def test_an_app_without_a_route_has_its_name(estate: Estate, ask: Asker) -> None:
     meta = {Meta.APP: "db", Meta.ENVIRONMENT: "dev"}
     await agent.register(estate.consul, Registration("db-dev", address="10.0.0.3", port=5432, meta=meta))
     await until(lambda: ask("db.dev.corp.example"), ["127.0.0.1"])
 
 
+@both
 async def test_services_are_found_by_the_names_that_consul_gives_them(estate: Estate, ask: Asker) -> None:
     await estate.instance("web", "10.0.0.1", 32768, "blue")
     second = await estate.instance("web", "10.0.0.2", 32769, "green")
@@ -142,13 +158,15 @@ async def test_services_are_found_by_the_names_that_consul_gives_them(estate: Es
         "1 1 32769 0a000002.addr.dc1.consul.",
     ]
     assert await ask("0a000002.addr.dc1.consul") == ["10.0.0.2"]
-    assert await ask("here.node.consul") == ["127.0.0.7"]
+    [node] = (await catalog.nodes(estate.consul))[0]
+    assert await ask(f"{node.name}.node.consul") == [node.address]
     await agent.maintenance(estate.consul, second, enable=True)
     await until(lambda: ask("web.service.consul"), ["10.0.0.1"])
     await agent.deregister(estate.consul, "web-0")
     await until(lambda: ask("web.service.consul"), ["NXDOMAIN"])
 
 
+@both
 async def test_a_service_that_moves_is_found_at_its_new_address(estate: Estate, ask: Asker) -> None:
     await agent.register(estate.consul, Registration("vm", address="10.0.0.1", port=80))
     await until(lambda: ask("vm.service.consul"), ["10.0.0.1"])
@@ -167,14 +185,14 @@ async def test_a_route_that_is_not_valid_is_left_out_and_the_others_live(estate:
 async def test_names_stay_while_the_catalog_is_away_and_after_a_restart_without_it(tmp_path: Path) -> None:
     state = tmp_path / "view.json"
     naming = Naming("corp.example", fallback="127.0.0.1")
-    catalog = catalog_server.serving(catalog_server.Options(port=0, data=tmp_path / "catalog"))
-    address = await catalog.__aenter__()
+    running = catalog_server.serving(catalog_server.Options(port=0, data=tmp_path / "catalog"))
+    address = await running.__aenter__()
     async with resolver(Options(address.url, naming=naming, state=state)) as ask:
         async with Consul(address.url) as consul:
             await Estate(consul).route("notes", "notes.dev.corp.example")
         await until(lambda: ask("notes.dev.corp.example"), ["127.0.0.1"])
         await until(lambda: asyncio.to_thread(lambda: state.exists() and "notes.dev" in state.read_text()), True)
-        await catalog.__aexit__(None, None, None)
+        await running.__aexit__(None, None, None)
         assert ask.serving is not None
         await until(lambda: is_live(ask), False)
         assert await ask("notes.dev.corp.example") == ["127.0.0.1"]

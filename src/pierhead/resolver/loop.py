@@ -92,6 +92,10 @@ async def serving(options: Options) -> AsyncIterator[Serving]:
                     task.cancel()
 
 
+def _save(state: Path, known: View) -> None:
+    files.replace(state, view.text(known))
+
+
 def saved(state: Path | None) -> View | None:
     """What was known when the resolver ran last; None where it never did."""
     if state is None or not state.exists():
@@ -176,5 +180,5 @@ async def _keep(state: Path, following: Following) -> None:
     """What is known is on disk, at most a second late."""
     while True:
         await following.changed.wait()
-        await asyncio.to_thread(files.replace, state, view.text(following.view))
+        await asyncio.to_thread(_save, state, following.view)
         await asyncio.sleep(_SAVE.total_seconds())
