@@ -117,7 +117,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         drawn.add_row(*(Text(cell(value)) for value in row))
-    out.print(drawn, width=None if out.is_terminal else _PIPE_WIDTH)
+    _draw(drawn)
 
 
 def pairs(items: Sequence[tuple[str, Any]]) -> None:
@@ -125,7 +125,7 @@ def pairs(items: Sequence[tuple[str, Any]]) -> None:
     drawn = Table.grid(padding=(0, 2))
     for name, value in items:
         drawn.add_row(Text(name, style="bold"), Text(cell(value)))
-    out.print(drawn, width=None if out.is_terminal else _PIPE_WIDTH)
+    _draw(drawn)
 
 
 def say(text: str, *, style: str = "") -> None:
@@ -171,6 +171,17 @@ def _emit_list(values: Sequence[Any]) -> None:
         return
     for value in values:
         _line(out, cell(value))
+
+
+def _draw(drawn: Table) -> None:
+    if out.is_terminal:
+        out.print(drawn)
+        return
+    wide = Console(highlight=False, width=_PIPE_WIDTH, color_system=None)
+    with wide.capture() as captured:
+        wide.print(drawn)
+    for line in captured.get().splitlines():
+        _line(out, line.rstrip())
 
 
 def _line(console: Console, text: str | Text) -> None:
