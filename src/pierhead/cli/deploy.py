@@ -77,7 +77,7 @@ async def _request(api: Api, found: _Source, environment: str) -> dict[str, Any]
 async def _upload(api: Api, found: _Source) -> str:
     with tempfile.TemporaryDirectory(prefix="pier-") as folder:
         bundle = Path(folder) / "commit.bundle"
-        await repository.bundle(found.folder, found.ref, found.ref, bundle)
+        await repository.bundle(found.folder, found.ref, bundle)
         return str((await api.upload(f"/apps/{found.app}/uploads", bundle))["source"])
 
 

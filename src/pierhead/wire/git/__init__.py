@@ -1,0 +1,1 @@
+"""git, as a program that is run. Knows nothing of Pierhead."""

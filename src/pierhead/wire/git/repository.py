@@ -1,0 +1,124 @@
+"""What can be asked of a repository, bare or with a work tree."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pierhead.kit import errors
+from pierhead.wire.git import command
+
+_FORMAT = "%H%x00%s%x00%an%x00%ct"
+_UPLOADED = "refs/pier/upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    id: str
+    subject: str
+    """The first line of its message."""
+    author: str
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a commit's tree."""
+
+    path: bytes
+    """As git keeps it: any bytes but NUL."""
+    mode: str
+    """`100644`, `100755`, `120000` (symlink), `160000` (submodule)."""
+    object: str
+    size: int
+
+
+async def initialise(folder: Path) -> None:
+    """There is a bare repository in `folder`."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    await command.run(None, "init", "--quiet", "--bare", str(folder))
+
+
+async def resolve(folder: Path, ref: str) -> str:
+    """The id of the commit that `ref` means. Raises: NotFound (with refs of a similar name), Invalid."""
+    try:
+        found = await command.run(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except errors.Failed:
+        raise await _unknown(folder, ref) from None
+    return found.decode().strip()
+
+
+async def describe(folder: Path, commit: str) -> Commit:
+    """Raises: NotFound."""
+    text = await command.run(folder, "log", "-1", f"--format={_FORMAT}", commit, "--")
+    commit_id, subject, author, seconds = text.decode(errors="replace").rstrip("\n").split("\0")
+    return Commit(commit_id, subject, author, datetime.fromtimestamp(int(seconds), UTC))
+
+
+async def entries(folder: Path, commit: str) -> list[Entry]:
+    """Every file of the commit, in the order of their paths' bytes."""
+    listed = await command.run(folder, "ls-tree", "-r", "-z", "--long", "--full-tree", commit)
+    return [_entry(line) for line in listed.split(b"\0") if line]
+
+
+async def show(folder: Path, commit: str, path: str) -> bytes | None:
+    """The file of that commit; None when it has none of that name."""
+    listed = await command.run(folder, "ls-tree", "-z", "--full-tree", commit, "--", f":(literal){path}")
+    if not listed:
+        return None
+    return await command.run(folder, "cat-file", "blob", listed.split(b"\t")[0].split()[2].decode())
+
+
+async def read_all(folder: Path, objects: list[str]) -> list[bytes]:
+    """The contents of those objects, in their order. One process, whatever their number."""
+    output = await command.run(folder, "cat-file", "--batch", input_="\n".join(objects).encode() + b"\n")
+    found, position = [], 0
+    for _ in objects:
+        end = output.index(b"\n", position)
+        size = int(output[position:end].split()[2])
+        found.append(output[end + 1 : end + 1 + size])
+        position = end + 2 + size
+    return found
+
+
+async def is_dirty(folder: Path) -> bool:
+    """Its work tree has changes that are not committed."""
+    return bool(await command.run(folder, "status", "--porcelain", "--untracked-files=normal"))
+
+
+async def bundle(folder: Path, commit: str, target: Path) -> None:
+    """`target` holds that commit and all before it."""
+    pack = f"{_UPLOADED}/{commit}"
+    await command.run(folder, "update-ref", pack, commit)
+    try:
+        await command.run(folder, "bundle", "create", "--quiet", str(target), pack)
+    finally:
+        await command.run(folder, "update-ref", "-d", pack)
+
+
+async def receive(folder: Path, source: Path) -> None:
+    """The repository has what the bundle holds. Raises: Failed (it is no bundle, or not whole)."""
+    await command.run(folder, "fetch", "--quiet", "--no-tags", str(source), "+refs/*:refs/*")
+
+
+async def fetch(folder: Path, url: str) -> None:
+    """The repository has the branches and tags of `url`, those that are gone there removed. Raises: Unavailable."""
+    refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEAD:refs/pier/head")
+    await command.run(folder, "fetch", "--quiet", "--prune", "--end-of-options", url, *refs)
+
+
+async def _unknown(folder: Path, ref: str) -> errors.NotFound:
+    listed = await command.run(folder, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags")
+    names = listed.decode(errors="replace").split()
+    near = difflib.get_close_matches(ref, names, 3) or names[:5]
+    if not names:
+        return errors.NotFound(f"There is no commit {ref!r}: the repository is empty.", hint="Commit something first.")
+    return errors.NotFound(f"There is no branch, tag or commit {ref!r}.", hint=f"There is {', '.join(near)}.")
+
+
+def _entry(line: bytes) -> Entry:
+    meta, _, path = line.partition(b"\t")
+    mode, _, object_, size = meta.split()
+    return Entry(path, mode.decode(), object_.decode(), int(size) if size != b"-" else 0)
