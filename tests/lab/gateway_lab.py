@@ -1,0 +1,223 @@
+"""One gateway with a real HAProxy, the embedded catalog and small backends, all on loopback and ports of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from pierhead.catalog import server
+from pierhead.gateway import loop
+from pierhead.gateway.options import Options
+from pierhead.wire.consul import agent, kv
+from pierhead.wire.consul.client import Consul
+from pierhead.wire.gateway import client as gateways
+from pierhead.wire.gateway.client import Server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(true: Callable[[], Awaitable[object]], seconds: float = 10, what: str = "") -> float:
+    """The seconds after which `true` gave something true."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        if await true():
+            return time.monotonic() - begin
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"not within {seconds} s: {what or true}")
+
+
+class Backend:
+    """Answers with its name; `/slow` only once `release` is set; `/ws` echoes."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.port = name, free_port()
+        self.release = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.add_routes([web.get("/slow", self._slow), web.get("/ws", self._echo), web.get("/{path:.*}", self._answer)])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+
+    async def stop(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        headers = {"X-Path": request.path, "X-Seen-For": request.headers.get("X-Forwarded-For", "")}
+        return web.Response(text=self.name, headers=headers)
+
+    async def _slow(self, _: web.Request) -> web.Response:
+        await self.release.wait()
+        return web.Response(text=self.name)
+
+    async def _echo(self, request: web.Request) -> web.WebSocketResponse:
+        channel = web.WebSocketResponse()
+        await channel.prepare(request)
+        async for message in channel:
+            await channel.send_str(f"{self.name}: {message.data}")
+        return channel
+
+
+@dataclass
+class Lab:
+    options: Options
+    catalog: Consul
+    session: aiohttp.ClientSession
+    backends: list[Backend] = field(default_factory=list)
+    _task: asyncio.Task[None] | None = None
+    _child: asyncio.subprocess.Process | None = None
+
+    @property
+    def admin(self) -> str:
+        return f"http://{self.options.admin_host}:{self.options.admin_port}"
+
+    async def backend(self, name: str) -> Backend:
+        found = Backend(name)
+        await found.start()
+        self.backends.append(found)
+        return found
+
+    async def route(self, name: str, **fields: Any) -> None:
+        assert await kv.put(self.catalog, f"pier/routes/{name}", json.dumps(fields).encode())
+
+    async def unroute(self, name: str) -> None:
+        assert await kv.delete(self.catalog, f"pier/routes/{name}")
+
+    async def register(self, service: str, backend: Backend, *, release: str = "", status: str = "passing") -> None:
+        check = agent.Check(ttl=timedelta(hours=1), status=status)
+        meta = {"pier-release": release} if release else {}
+        await agent.register(
+            self.catalog,
+            agent.Registration(service, backend.name, "127.0.0.1", backend.port, meta=meta, checks=(check,)),
+        )
+
+    async def check(self, backend: Backend, status: str) -> None:
+        await agent.update_check(self.catalog, f"service:{backend.name}", status)
+
+    async def drain(self, backend: Backend, *, enable: bool = True) -> None:
+        await agent.maintenance(self.catalog, backend.name, enable=enable)
+
+    async def deregister(self, backend: Backend) -> None:
+        await agent.deregister(self.catalog, backend.name)
+
+    async def get(self, host: str, path: str = "/") -> tuple[int, str]:
+        url = f"http://127.0.0.1:{self.options.http_port}{path}"
+        try:
+            async with self.session.get(url, headers={"Host": host}) as response:
+                return response.status, await response.text()
+        except aiohttp.ClientError as error:
+            return 0, repr(error)
+
+    async def answers(self, host: str, status: int, text: str = "", path: str = "/") -> bool:
+        found = await self.get(host, path)
+        return found[0] == status and text in found[1]
+
+    async def status(self) -> dict[str, Any]:
+        return await gateways.status(self.admin)
+
+    async def reloads(self) -> int:
+        return int((await self.status())["haproxy"]["reloads"])
+
+    async def has_reloaded(self, times: int) -> bool:
+        return await self.reloads() == times
+
+    async def server(self, service: str, backend: Backend) -> Server | None:
+        found = await gateways.service(self.admin, service)
+        return next((one for one in found.servers if one.id == backend.name), None) if found else None
+
+    async def is_in(self, state: str, service: str, backend: Backend) -> bool:
+        found = await self.server(service, backend)
+        return bool(found and found.state == state)
+
+    async def start(self) -> None:
+        """The controller runs in this process."""
+        self._task = asyncio.ensure_future(loop.run(self.options))  # noqa: TID251
+        await until(lambda: self.answers("nobody.test", 404), what="HAProxy serves")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def start_child(self) -> None:
+        """The controller runs in a process of its own, which can be killed."""
+        o = self.options
+        self._child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _CHILD, o.catalog_url, str(o.http_port), str(o.admin_port), str(o.data)
+        )
+        await until(lambda: self.answers("nobody.test", 404), what="HAProxy serves")
+        await until(self._is_up, what="the status API answers")
+
+    async def kill_child(self) -> None:
+        assert self._child
+        self._child.send_signal(signal.SIGKILL)
+        await self._child.wait()
+        self._child = None
+
+    async def _is_up(self) -> bool:
+        try:
+            return bool((await self.status())["haproxy"]["pid"])
+        except Exception:  # noqa: BLE001
+            return False
+
+
+_CHILD = """
+import asyncio, sys
+from pathlib import Path
+from pierhead.boot import gateway
+from pierhead.gateway.options import Options
+url, http, admin, data = sys.argv[1:]
+asyncio.run(gateway.alone(Options("lab", url, "127.0.0.1", int(http), "127.0.0.1", int(admin), Path(data))))
+"""
+
+
+@contextlib.asynccontextmanager
+async def lab(folder: Path) -> AsyncIterator[Lab]:
+    """A catalog and a gateway that is not started yet. Afterwards nothing of it runs."""
+    data = folder / "gw"
+    async with (
+        server.serving(server.Options(port=0, data=folder / "catalog")) as address,
+        Consul(address.url) as catalog,
+        aiohttp.ClientSession() as session,
+    ):
+        options = Options("lab", address.url, "127.0.0.1", free_port(), "127.0.0.1", free_port(), data)
+        found = Lab(options, catalog, session)
+        try:
+            yield found
+        finally:
+            for backend in found.backends:
+                backend.release.set()
+            await found.stop()
+            if found._child:
+                await found.kill_child()
+            await loop.stop_haproxy(data)
+            for backend in found.backends:
+                await backend.stop()
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,115 @@
+"""What a request meets: the right service, 404 or 503."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.lab.gateway_lab import Lab, free_port, lab, until
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Lab]:
+    async with lab(tmp_path) as found:
+        await found.start()
+        yield found
+
+
+async def test_a_name_nobody_declared_is_404_and_a_service_without_instance_is_503_that_says_so(gateway: Lab) -> None:
+    await gateway.route("notes", service="notes-dev", hosts=["notes.dev.localhost"])
+    await until(lambda: gateway.answers("notes.dev.localhost", 503, "no instance"))
+    async with gateway.session.get(
+        f"http://127.0.0.1:{gateway.options.http_port}/", headers={"Host": "notes.dev.localhost"}
+    ) as response:
+        assert response.headers["Retry-After"] == "2"
+    assert await gateway.answers("other.dev.localhost", 404)
+
+
+async def test_an_endpoint_of_a_known_service_gets_requests_within_a_second_without_a_reload(gateway: Lab) -> None:
+    await gateway.route("notes", service="notes-dev", hosts=["notes.dev.localhost"])
+    await until(lambda: gateway.answers("notes.dev.localhost", 503))
+    await until(lambda: gateway.has_reloaded(1))
+    one = await gateway.backend("one")
+    await gateway.register("notes-dev", one, status="critical")
+    await until(lambda: gateway.is_in("down", "notes-dev", one))
+    await gateway.check(one, "passing")
+    assert await until(lambda: gateway.answers("notes.dev.localhost", 200, "one")) < 1
+    assert await gateway.reloads() == 1
+
+
+async def test_a_new_service_costs_one_reload(gateway: Lab) -> None:
+    one = await gateway.backend("one")
+    await gateway.register("notes-dev", one)
+    await gateway.route("notes", service="notes-dev", hosts=["notes.dev.localhost"])
+    assert await until(lambda: gateway.answers("notes.dev.localhost", 200, "one")) < 1
+    await until(lambda: gateway.has_reloaded(1))
+
+
+async def test_the_longest_path_wins_on_whole_segments_and_exact_hosts_before_wildcards(gateway: Lab) -> None:
+    for name in ("site", "api", "any", "deep"):
+        await gateway.register(name, await gateway.backend(name))
+    await gateway.route("site", service="site", hosts=["shop.test"])
+    await gateway.route("api", service="api", hosts=["shop.test"], paths=["/api"])
+    await gateway.route("any", service="any", hosts=["*.shop.test"])
+    await gateway.route("deep", service="deep", hosts=["*.deep.shop.test"])
+    await until(lambda: gateway.answers("a.deep.shop.test", 200, "deep"))
+    assert await gateway.answers("SHOP.test:8080", 200, "site", "/apiary")
+    assert await gateway.answers("shop.test", 200, "api", "/api")
+    assert await gateway.answers("shop.test", 200, "api", "/api/v1?q=1")
+    assert await gateway.answers("b.shop.test", 200, "any", "/api")
+    assert await gateway.answers("shop.test.evil", 404)
+
+
+async def test_a_service_port_leads_to_its_service_over_plain_tcp(gateway: Lab) -> None:
+    port = free_port()
+    await gateway.register("queue", await gateway.backend("queue"))
+    await gateway.route("queue", service="queue", protocol="tcp", service_port=port)
+
+    async def answer() -> bytes:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return b""
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        found = await reader.read()
+        writer.close()
+        return found
+
+    await until(lambda: _contains(answer(), b"queue"))
+
+
+async def test_a_port_that_another_program_has_leaves_out_only_its_own_route(gateway: Lab) -> None:
+    other = await gateway.backend("other")
+    await gateway.register("notes-dev", other)
+    await gateway.route("queue", service="queue", protocol="tcp", service_port=other.port)
+    await gateway.route("notes", service="notes-dev", hosts=["notes.dev.localhost"])
+    await until(lambda: gateway.answers("notes.dev.localhost", 200, "other"))
+    problems = (await gateway.status())["problems"]
+    assert [problem["route"] for problem in problems] == ["queue"]
+    assert "another program listens there" in problems[0]["reason"]
+
+
+async def test_a_web_socket_passes(gateway: Lab) -> None:
+    await gateway.register("chat", await gateway.backend("chat"))
+    await gateway.route("chat", service="chat", hosts=["chat.test"])
+    await until(lambda: gateway.answers("chat.test", 200))
+    url = f"http://127.0.0.1:{gateway.options.http_port}/ws"
+    async with gateway.session.ws_connect(url, headers={"Host": "chat.test"}) as channel:
+        await channel.send_str("ahoy")
+        assert await channel.receive_str(timeout=5) == "chat: ahoy"
+
+
+async def test_a_declared_weight_divides_requests_between_releases(gateway: Lab) -> None:
+    for name, release in (("old-1", "v1"), ("old-2", "v1"), ("old-3", "v1"), ("new-1", "v2")):
+        await gateway.register("notes-dev", await gateway.backend(name), release=release)
+    await gateway.route("notes", service="notes-dev", hosts=["notes.test"], weights={"v1": 75, "v2": 25})
+    await until(lambda: gateway.answers("notes.test", 200))
+    answers = [(await gateway.get("notes.test"))[1] for _ in range(400)]
+    assert 95 <= answers.count("new-1") <= 105
+
+
+async def _contains(answer: object, part: bytes) -> bool:
+    found = await answer  # type: ignore[misc]
+    return part in found
