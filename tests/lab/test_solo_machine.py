@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,8 +85,16 @@ def until(condition: Callable[[], object], machine: Machine) -> None:
         time.sleep(0.1)
 
 
+def _remove(folder: Path) -> None:
+    """An engine that was killed leaves its folder mounted."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((mount for mount in mounts if mount.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(("umount", "--lazy", mount), check=True)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine() -> Iterator[Machine]:
     name = f"solo-{secrets.token_hex(3)}"
     inside = ("ip", "-n", name)
     for command in (
@@ -97,7 +107,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         (*inside, "route", "add", "default", "via", "10.77.0.1"),
     ):
         subprocess.run(command, check=True, capture_output=True)
-    found = Machine(name, tmp_path_factory.mktemp("solo"))
+    found = Machine(name, Path(tempfile.mkdtemp(prefix=f"{name}-")))
     try:
         yield found
     finally:
@@ -105,6 +115,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         for pid in found.processes():
             os.kill(pid, signal.SIGKILL)
         subprocess.run(("ip", "netns", "del", name), check=True)
+        _remove(found.home)
 
 
 def test_one_machine_comes_up_survives_kill_9_and_leaves_nothing(machine: Machine) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from pierhead.boot import home, status
 from pierhead.boot.status import Whole
@@ -42,15 +43,11 @@ async def up(start: Start, show: Callable[[Whole], None]) -> Whole:
     When it does not come up, whatever was started for it has stopped again; what ran before runs on.
     Raises: Unavailable (a part does not become ready: the reason and the last log lines).
     """
-    before = process.alive(home.run_folder(start.home))
+    before = home.running(start.home)
     log = home.log_file(start.home, home.SOLO)
     begin = log.stat().st_size if log.exists() else 0
     started = process.start(
-        _STARTER,
-        (sys.executable, "-m", "pierhead.boot.solo", str(start.home)),
-        run=home.run_folder(start.home),
-        log=log,
-        env={**os.environ, **start.variables},
+        _STARTER, command(start), run=home.run_folder(start.home), log=log, env={**os.environ, **start.variables}
     )
     try:
         if await _comes_up(start, started, show):
@@ -67,6 +64,17 @@ async def up(start: Start, show: Callable[[Whole], None]) -> Whole:
         problems=problems,
         hint="\n".join([*lines, f"The whole log: {log}"]),
     )
+
+
+def become(start: Start) -> NoReturn:
+    """The calling process is the Pierhead of that data folder, for an init system that watches it."""
+    argv = command(start)
+    os.execve(argv[0], argv, {**os.environ, **start.variables})  # noqa: S606
+
+
+def command(start: Start) -> tuple[str, ...]:
+    """How the process is started. The settings are in its environment, where no process list shows them."""
+    return (sys.executable, "-m", "pierhead.boot.solo", str(start.home))
 
 
 def reasons(whole: Whole) -> Collection[Problem]:
@@ -96,6 +104,6 @@ async def _comes_up(start: Start, started: Process, show: Callable[[Whole], None
 async def _undo(folder: Path, before: Collection[Process], started: Process) -> None:
     """Nothing runs that did not run before."""
     await process.stop(started, patience=STOP_PATIENCE)
-    for running in process.alive(home.run_folder(folder)):
+    for running in home.running(folder):
         if running not in before:
             await process.stop(running, patience=STOP_PATIENCE)

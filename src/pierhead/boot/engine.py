@@ -18,7 +18,7 @@ from typing import Any
 from pierhead.boot import child, home, preflight
 from pierhead.boot.child import Child
 from pierhead.boot.supervise import Report
-from pierhead.kit import address, errors
+from pierhead.kit import address, errors, process
 from pierhead.kit.process import Process
 from pierhead.settings import Settings
 from pierhead.wire.docker.client import Engine
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 NAME = "engine"
 _PID_FILE = "dockerd.pid"
 _USUAL_SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
+_USUAL_RUN_FOLDER = Path("/var/run/docker")
 _LONGEST_FOLDER = 60
 """The engine makes sockets below its run folder, whose whole path the kernel limits to 107 bytes."""
 _START = timedelta(seconds=60)
@@ -53,6 +54,21 @@ async def run(settings: Settings, report: Report) -> None:
             await _watched(engine, detail, report)
 
 
+async def raised(settings: Settings) -> Process:
+    """Pierhead's own engine runs and answers. Raises: NotFound, Unavailable."""
+    own = program(settings)
+    if child.present(own) is None:
+        await asyncio.to_thread(_forget_the_dead, settings)
+    return await child.raised(own)
+
+
+def _forget_the_dead(settings: Settings) -> None:
+    """No file names a dead dockerd or containerd: both would be waited for, even when only their entry is left."""
+    for file in (home.run_folder(settings.home) / _PID_FILE, run_folder(settings) / "containerd" / "containerd.pid"):
+        if file.exists() and not ((pid := file.read_text().strip()).isdecimal() and process.runs(int(pid))):
+            file.unlink()
+
+
 def program(settings: Settings) -> Child:
     """The engine as a child of Pierhead's. At the usual socket it has the usual folders: it is the machine's engine."""
 
@@ -72,21 +88,28 @@ def program(settings: Settings) -> Child:
 
 def command(settings: Settings) -> tuple[str, ...]:
     """How `dockerd` is started."""
-    own = home.run_folder(settings.home)
+    own = (f"--data-root={settings.home / 'engine'}", f"--exec-root={run_folder(settings)}")
     return (
         "dockerd",
         f"--host={settings.engine.socket}",
         f"--ip={settings.engine.bind_address}",
-        f"--pidfile={own / _PID_FILE}",
-        *(() if settings.engine.socket in _USUAL_SOCKETS else _folders(settings.home)),
+        f"--pidfile={home.run_folder(settings.home) / _PID_FILE}",
+        *(() if _is_usual(settings) else own),
     )
 
 
-def _folders(folder: Path) -> tuple[str, str]:
-    inner = home.run_folder(folder) / "dockerd"
-    if len(str(inner)) > _LONGEST_FOLDER:
-        inner = Path("/run") / f"pierhead-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
-    return f"--data-root={folder / 'engine'}", f"--exec-root={inner}"
+def run_folder(settings: Settings) -> Path:
+    """Where the engine keeps its own sockets and pids."""
+    if _is_usual(settings):
+        return _USUAL_RUN_FOLDER
+    inner = home.run_folder(settings.home) / "dockerd"
+    if len(str(inner)) <= _LONGEST_FOLDER:
+        return inner
+    return Path("/run") / f"pierhead-{hashlib.sha256(str(settings.home).encode()).hexdigest()[:8]}"
+
+
+def _is_usual(settings: Settings) -> bool:
+    return settings.engine.socket in _USUAL_SOCKETS
 
 
 async def _running(settings: Settings, own: Child, report: Report) -> Process | None:
@@ -96,7 +119,7 @@ async def _running(settings: Settings, own: Child, report: Report) -> Process | 
         log.warning("The engine runs with other settings; `pier down` and `pier up` give it the new ones.")
     if running or not (preflight.engine_answers(settings.engine.socket) or await _system_starts(settings)):
         report.starting("starts dockerd")
-        return await child.raised(own)
+        return await raised(settings)
     report.starting(f"waits for {settings.engine.socket}")
     await _answers(own)
     return None
@@ -109,8 +132,7 @@ async def _system_starts(settings: Settings) -> bool:
         raise errors.Unavailable(
             f"no engine answers at {socket}", hint='Start it, or set engine.start = "auto" (PIER_ENGINE_START).'
         )
-    if not (_has_systemd() and socket in _USUAL_SOCKETS):
-        (home.run_folder(settings.home) / _PID_FILE).unlink(missing_ok=True)
+    if not (_has_systemd() and _is_usual(settings)):
         return False
     asked = await asyncio.create_subprocess_exec(
         "systemctl", "start", "docker", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pierhead.kit import errors
+from pierhead.kit import errors, process
+from pierhead.kit.process import Process
 
 SOLO = "pier"
 """The name of the one-machine process in the run folder and of its log."""
@@ -16,6 +17,17 @@ SOLO = "pier"
 
 def run_folder(home: Path) -> Path:
     return home / "run"
+
+
+def gateway_folder(home: Path) -> Path:
+    """Where the gateway keeps its files; it has a run folder of its own there, as on a machine of its own."""
+    return home / "gateway"
+
+
+def running(home: Path) -> list[Process]:
+    """Every program that was started for this data folder and is alive."""
+    folders = (run_folder(home), gateway_folder(home) / "run")
+    return [found for folder in folders for found in process.alive(folder)]
 
 
 def log_file(home: Path, name: str) -> Path:

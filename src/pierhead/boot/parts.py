@@ -1,55 +1,82 @@
-"""The parts of a one-machine Pierhead: what each needs, how it is given its settings, and when it is ready."""
+"""The parts of a one-machine Pierhead, joined: what each is given, what it needs, and when it is ready."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
-from pierhead.boot import engine, registry
+import aiohttp
+
+from pierhead.boot import catalog, engine, home, registry, resolver
 from pierhead.boot.supervise import Part, Report
-from pierhead.catalog import server as catalog_server
-from pierhead.kit import errors
+from pierhead.gateway import loop as gateway
+from pierhead.gateway.options import Options
 from pierhead.settings import Settings
-from pierhead.wire.consul import status as consul_status
-from pierhead.wire.consul.client import Consul
 
-_LOOK = timedelta(seconds=5)
+_SOON = timedelta(milliseconds=100)
+_LOOK = timedelta(seconds=3)
+_ANSWER = aiohttp.ClientTimeout(total=3)
 
 
-def of(settings: Settings) -> Sequence[Part]:
-    """All parts, each after what it needs."""
+def of(settings: Settings, status: Callable[[], Any]) -> Sequence[Part]:
+    """All parts, each after what it needs. `status` answers with what all of them say, for the API."""
     return [
         Part("engine", lambda report: engine.run(settings, report)),
         Part("registry", lambda report: registry.run(settings, report), needs=("engine",)),
-        Part("catalog", lambda report: _catalog(settings, report)),
+        Part("catalog", lambda report: catalog.run(settings, report)),
+        Part("gateway", lambda report: _gateway(settings, report)),
+        Part("resolver", lambda report: resolver.run(settings, report)),
     ]
 
 
-async def _catalog(settings: Settings, report: Report) -> None:
-    if settings.catalog.mode != "embedded":
-        await _consul(settings, report)
-        return
-    options = catalog_server.Options(
-        host=settings.catalog.host,
-        port=settings.catalog.port,
-        data=settings.home / "catalog",
-        datacenter=settings.catalog.datacenter,
-        token=settings.catalog.token,
+def gateway_options(settings: Settings) -> Options:
+    """How the gateway of this machine is started."""
+    told = settings.gateway
+    return Options(
+        name=told.name or f"gateway-{settings.agent.node_name or platform.node()}",
+        catalog_url=settings.catalog_url,
+        catalog_token=settings.catalog.token,
+        host=told.host,
+        http_port=told.http_port,
+        admin_host=told.admin_host,
+        admin_port=told.admin_port,
+        data=home.gateway_folder(settings.home),
+        haproxy=told.haproxy,
+        connection_limit=told.connection_limit,
+        drain_limit=told.drain_limit,
     )
-    async with catalog_server.serving(options) as address:
-        report.ready(address.url)
-        await asyncio.Event().wait()
 
 
-async def _consul(settings: Settings, report: Report) -> None:
-    """Reports whether the Consul answers that was configured."""
-    async with Consul(settings.catalog_url, settings.catalog.token) as consul:
+async def _gateway(settings: Settings, report: Report) -> None:
+    options = gateway_options(settings)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(gateway.run(options))
+        group.create_task(_look_at_gateway(options, report))
+
+
+async def _look_at_gateway(options: Options, report: Report) -> None:
+    """Reports what the gateway says of itself, until cancelled."""
+    url = f"http://{options.admin_host}:{options.admin_port}/v1/status"
+    async with aiohttp.ClientSession(timeout=_ANSWER) as asking:
         while True:
             try:
-                leader = await consul_status.leader(consul)
-            except errors.PierError as error:
-                report.degraded(error.message, "See the settings catalog.url and catalog.token.")
-            else:
-                report.ready(f"{settings.catalog_url} (leader {leader})")
-            await asyncio.sleep(_LOOK.total_seconds())
+                async with asking.get(url) as answer:
+                    said = await answer.json()
+            except (TimeoutError, aiohttp.ClientError):
+                said = {"state": "starting"}
+            _tell(said, f"http://{options.host}:{options.http_port}", report)
+            await asyncio.sleep((_LOOK if said["state"] == "ready" else _SOON).total_seconds())
+
+
+def _tell(said: Mapping[str, Any], where: str, report: Report) -> None:
+    match said["state"]:
+        case "ready":
+            report.ready(where)
+        case "starting":
+            report.starting("waits for HAProxy")
+        case _:
+            reasons = [f"{problem['route']}: {problem['reason']}" for problem in said.get("problems", [])]
+            report.degraded("; ".join(reasons) or "serves what it knew last", "`pier follow` shows the way of a name.")

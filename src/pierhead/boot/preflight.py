@@ -6,7 +6,7 @@ import os
 import socket
 
 from pierhead.boot import home, ports, programs
-from pierhead.kit import errors, process
+from pierhead.kit import errors
 from pierhead.settings import Settings
 
 
@@ -23,7 +23,7 @@ def check(settings: Settings) -> None:
         raise errors.NotFound(
             "Programs are missing on this machine.", problems=absent, hint="`make setup` installs what Pierhead needs."
         )
-    ours = [running.pid for running in process.alive(home.run_folder(settings.home))]
+    ours = [running.pid for running in home.running(settings.home)]
     taken = list(ports.problems(settings, ours))
     if taken:
         raise errors.Conflict("Pierhead cannot listen on all of its ports.", problems=taken)

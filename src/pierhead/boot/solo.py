@@ -18,7 +18,6 @@ from pierhead.boot.supervise import Board, Supervisor
 from pierhead.kit import files, log, process
 from pierhead.settings import Settings, load
 
-SERVER = "server"
 _TIDY = timedelta(minutes=1)
 
 
@@ -40,12 +39,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    joined = parts.of(settings)
+    about = status.about(settings)
+    joined = parts.of(settings, lambda: supervise.document(board, about))
     board = Board([part.name for part in joined])
     supervisor = Supervisor(joined, board)
     async with asyncio.TaskGroup() as group:
         keeping = [
-            group.create_task(supervise.publish(board, home.status_file(settings.home), status.about(settings))),
+            group.create_task(supervise.publish(board, home.status_file(settings.home), about)),
             group.create_task(_tidy(settings)),
         ]
         supervised = group.create_task(supervisor.run())
@@ -59,7 +59,7 @@ def _obey_signals(group: asyncio.TaskGroup, supervisor: Supervisor, supervised: 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervised.cancel)
-    loop.add_signal_handler(signal.SIGUSR1, lambda: group.create_task(supervisor.retire(SERVER)))
+    loop.add_signal_handler(signal.SIGUSR1, lambda: group.create_task(supervisor.retire(status.SERVER)))
 
 
 async def _tidy(settings: Settings) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 from pierhead.boot import home, preflight, supervise
 from pierhead.boot.supervise import State, Status
+from pierhead.gateway import haproxy
 from pierhead.kit import clock, process
 from pierhead.settings import Settings
 
-PARTS = ("engine", "registry", "catalog", "gateway", "agent", "resolver", "server")
+SERVER = "server"
+PARTS = ("engine", "registry", "catalog", "gateway", "agent", "resolver", SERVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ def read(folder: Path) -> Whole:
     written.pop("pid", None)
     if pier:
         return Whole(True, pier.pid, written, known)
-    alive = {running.name for running in process.alive(home.run_folder(folder))}
+    alive = {running.name for running in home.running(folder)}
+    if haproxy.NAME in alive:
+        alive.add("gateway")
     if "engine" in written and preflight.engine_answers(written["engine"]):
         alive.add("engine")
     return Whole(False, None, written, ended(known, alive, clock.now()))

@@ -195,16 +195,21 @@ class Supervisor:
 
 async def publish(board: Board, path: Path, about: Mapping[str, Any]) -> None:
     """`path` says at every moment what the board says, until this is cancelled; then too."""
+
+    def write() -> None:
+        text = json.dumps(document(board, about), indent=2, ensure_ascii=False)
+        files.replace(path, text + "\n", durable=False)
+
     try:
         while True:
-            files.replace(path, document(board, about), durable=False)
+            write()
             await board.changed.wait(timedelta(hours=1))
     finally:
-        files.replace(path, document(board, about), durable=False)
+        write()
 
 
-def document(board: Board, about: Mapping[str, Any]) -> str:
-    """The board as JSON, with what else a reader needs to know; `read` is its inverse."""
+def document(board: Board, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The board in the shapes of JSON, with what else a reader needs to know; `read` is the way back."""
     parts = [
         {
             "name": status.name,
@@ -217,7 +222,7 @@ def document(board: Board, about: Mapping[str, Any]) -> str:
         }
         for status in board.read()
     ]
-    return json.dumps({"pid": os.getpid(), **about, "parts": parts}, indent=2, ensure_ascii=False) + "\n"
+    return {"pid": os.getpid(), **about, "parts": parts}
 
 
 def read(parts: Sequence[Mapping[str, Any]]) -> tuple[Status, ...]:

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pierhead.boot import child, engine, home, preflight, remains, solo, status
+from pierhead.boot import engine, home, preflight, remains, status
 from pierhead.boot.background import STOP_PATIENCE
 from pierhead.boot.supervise import State
+from pierhead.gateway import haproxy
 from pierhead.kit import errors, process
 from pierhead.kit.process import Process
 from pierhead.settings import Settings
 
 _QUIET = timedelta(seconds=15)
 _LOOK = timedelta(milliseconds=100)
-KEPT = (engine.NAME, "haproxy")
+KEPT = (engine.NAME, haproxy.NAME)
 """Programs that carry requests: they are the last to end, and stay with `--keep-apps`."""
 
 
@@ -45,8 +46,10 @@ async def down(asked: Down, say: Callable[[str], None]) -> None:
     if pier:
         say("stops Pierhead")
         await process.stop(pier, patience=STOP_PATIENCE)
-    for running in ordered(process.alive(home.run_folder(asked.home)), keep_apps=asked.keep_apps):
+    for running in ordered(home.running(asked.home), keep_apps=asked.keep_apps):
         say(f"stops {running.name}")
+        if running.name == haproxy.NAME:
+            await haproxy.stop(home.gateway_folder(asked.home))
         await process.stop(running, patience=STOP_PATIENCE)
     if left:
         raise left
@@ -78,7 +81,7 @@ async def _engine_answers(asked: Down, say: Callable[[str], None]) -> bool:
     if not process.lost(engine.NAME, home.run_folder(asked.home)):
         return False
     say("starts the engine once more, to end what it left")
-    await child.raised(engine.program(asked.settings))
+    await engine.raised(asked.settings)
     return True
 
 
@@ -87,7 +90,7 @@ async def _quiet(folder: Path, pier: Process) -> None:
     process.tell(pier, signal.SIGUSR1)
     deadline = asyncio.get_running_loop().time() + _QUIET.total_seconds()
     while asyncio.get_running_loop().time() < deadline and process.is_alive(pier):
-        server = [part for part in status.read(folder).parts if part.name == solo.SERVER]
+        server = [part for part in status.read(folder).parts if part.name == status.SERVER]
         if all(part.state is State.STOPPED for part in server):
             return
         await asyncio.sleep(_LOOK.total_seconds())

@@ -15,13 +15,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pierhead.boot import background, home, preflight, solo, status, teardown
+from pierhead.boot import background, home, preflight, status, teardown
 from pierhead.boot.background import Start
 from pierhead.boot.status import Whole
 from pierhead.boot.supervise import State, Status
 from pierhead.boot.teardown import Down
 from pierhead.cli import console
-from pierhead.kit import clock, errors, log, process
+from pierhead.kit import clock, errors
+from pierhead.kit.process import Process
 from pierhead.settings import Settings, describe, load
 
 app = typer.Typer()
@@ -58,11 +59,9 @@ def up(
         show(whole, as_json=as_json)
         return
     preflight.check(settings)
-    if foreground:
-        log.start(settings.log_level, as_json=settings.log_json)
-        asyncio.run(solo.run(settings))
-        return
     start = Start(settings.home, variables(config, flags), timedelta(seconds=wait))
+    if foreground:
+        background.become(start)
     with _progress() as told:
         whole = asyncio.run(background.up(start, told))
     show(whole, as_json=as_json)
@@ -80,7 +79,7 @@ def down(
     """End everything that Pierhead started on this machine. Data stays."""
     settings = load.load(config, os.environ, given(home, option or []))
     asyncio.run(teardown.down(Down(settings, keep_apps), console.note))
-    kept = [one.name for one in process.alive(_run_folder(settings))]
+    kept = [one.name for one in _running(settings)]
     text = f"Pierhead is down; {', '.join(kept)} and the apps stay up." if keep_apps else "Pierhead is down."
     console.emit({"running": False, "kept": kept} if as_json else text, as_json)
 
@@ -169,5 +168,5 @@ def _drawn(parts: Sequence[Status]) -> Table:
     return drawn
 
 
-def _run_folder(settings: Settings) -> Path:
-    return home.run_folder(settings.home)
+def _running(settings: Settings) -> list[Process]:
+    return home.running(settings.home)

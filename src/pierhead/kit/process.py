@@ -20,6 +20,7 @@ from pathlib import Path
 from pierhead.kit import errors, files
 
 KILL_PATIENCE = timedelta(seconds=10)
+_DEAD = ("Z", "X")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,13 @@ def alive(run: Path) -> list[Process]:
 def is_alive(process: Process) -> bool:
     """It runs: the pid is taken, by the same run of the program, which has not ended."""
     stat = _stat(process.pid)
-    return stat is not None and stat.state not in ("Z", "X") and _identity(stat) == process.started
+    return stat is not None and stat.state not in _DEAD and _identity(stat) == process.started
+
+
+def runs(pid: int) -> bool:
+    """Some process of that pid has not ended. One that has, and whose parent never asked, does not count."""
+    stat = _stat(pid)
+    return stat is not None and stat.state not in _DEAD
 
 
 async def exited(process: Process) -> int | None:

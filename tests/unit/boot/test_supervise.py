@@ -155,7 +155,7 @@ def test_since_moves_only_with_the_state() -> None:
 def test_a_document_says_what_the_board_says() -> None:
     board = supervise.Board(["gateway", "agent"], now=lambda: NOON)
     Report(board, "gateway").degraded("route a is invalid", "see `pier routes`")
-    value = json.loads(supervise.document(board, {"cluster": "pier"}))
+    value = json.loads(json.dumps(supervise.document(board, {"cluster": "pier"})))
     assert value["pid"] == os.getpid()
     assert value["cluster"] == "pier"
     assert supervise.read(value["parts"]) == board.read()

@@ -68,6 +68,7 @@ async def test_an_end_is_noticed_while_waiting(tmp_path: Path) -> None:
 async def test_the_dead_are_not_adopted_even_before_they_are_reaped(tmp_path: Path) -> None:
     short = start(tmp_path, ("/bin/true",))
     until(lambda: not process.is_alive(short))
+    assert not process.runs(short.pid)
     assert process.adopt("sleeper", tmp_path / "run") is None
     assert await process.exited(short) == 0
 
