@@ -79,6 +79,8 @@ def _split(found: Document, data: Mapping[str, Any]) -> tuple[dict[str, Any], di
         found.faults.append(Fault(("environments",), "must be a mapping: environment → what differs there"))
     overlays = {}
     for environment, overlay in (given if isinstance(given, dict) else {}).items():
+        if environment.startswith("x-"):
+            continue
         found.faults += _name_faults(environment, ("environments", environment))
         if overlay is None or isinstance(overlay, dict):
             overlays[environment] = overlay or {}

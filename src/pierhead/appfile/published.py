@@ -27,6 +27,7 @@ def json_schema() -> dict[str, Any]:
     document["properties"]["environments"] = {
         "type": "object",
         "description": ENVIRONMENTS,
+        "patternProperties": {"^x-": {}},
         "propertyNames": document["properties"]["app"] | {"description": "An environment's name."},
         "additionalProperties": {"anyOf": [{"$ref": "#/$defs/Overlay"}, {"type": "null"}]},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+
+log = logging.getLogger(__name__)
 
 PAYLOAD = 1232
 """Bytes of UDP that pass every usual path unfragmented; larger answers are truncated and asked again over TCP."""
@@ -114,7 +117,7 @@ def encode(query: Query, reply: Reply, *, tcp: bool, recursion: bool) -> bytes:
         (response.authority, reply.authority),
         (response.additional, reply.additional),
     ):
-        section.extend(_rrset(query, record) for record in records)
+        section.extend(rrset for record in records if (rrset := _rrset(query, record)))
     room = (1 << 16) - 1 if tcp else min(PAYLOAD, max(_PLAIN, query.message.payload))
     return response.to_wire(max_size=room, prefer_truncation=True)
 
@@ -146,8 +149,12 @@ def _question_end(data: bytes) -> int:
     return end if end <= len(data) else 0
 
 
-def _rrset(query: Query, record: Record) -> dns.rrset.RRset:
-    """The record; one for the name that was asked for carries it as it was written."""
+def _rrset(query: Query, record: Record) -> dns.rrset.RRset | None:
+    """The record; one for the name that was asked for carries it as it was written. None when DNS cannot hold it."""
     asked = query.message.question[0].name
-    name = asked if record.name == query.name else dns.name.from_text(record.name)
-    return dns.rrset.from_text(name, record.ttl, "IN", record.kind, record.data)
+    try:
+        name = asked if record.name == query.name else dns.name.from_text(record.name)
+        return dns.rrset.from_text(name, record.ttl, "IN", record.kind, record.data)
+    except (dns.exception.DNSException, ValueError) as error:
+        log.warning("A record is no valid DNS and was left out.", extra={"record": str(record), "reason": str(error)})
+        return None
