@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import gc
 import json
 import os
 import resource
@@ -89,7 +90,7 @@ def _length(head: bytearray) -> int:
 
 async def connect(url: str) -> Line:
     at = urlsplit(url)
-    _, line = await asyncio.get_running_loop().create_connection(Line, at.hostname, at.port)
+    _, line = await asyncio.get_running_loop().create_connection(Line, at.hostname or "", at.port or 0)
     return line
 
 
@@ -159,6 +160,8 @@ async def wakes(url: str, watchers: int, rounds: int) -> list[float]:
         index = _index(await line.ask("GET", f"/v1/kv/wake/{number}"))
         waiting.append(line.ask("GET", f"/v1/kv/wake/{number}?index={index}&wait=120s"))
     await asyncio.sleep(0.3)
+    gc.collect()
+    gc.disable()
     found = []
     for step in range(rounds):
         number = step * 7919 % watchers
@@ -169,6 +172,7 @@ async def wakes(url: str, watchers: int, rounds: int) -> list[float]:
         await written
         waiting[number] = lines[number].ask("GET", f"/v1/kv/wake/{number}?index={index}&wait=120s")
         await asyncio.sleep(0.002)
+    gc.enable()
     missed = [number for number, answer in enumerate(waiting) if answer.done()]
     assert not missed, f"{len(missed)} watchers were woken for nothing"
     for line in [writer, *lines]:

@@ -101,7 +101,9 @@ class State:
 
     def _set(self, key: Key, row: Row | None) -> None:
         rows = self._rows[key[0]]
-        old = rows.pop(key[1], None)
+        old = rows.get(key[1])
+        if row is None:
+            rows.pop(key[1], None)
         if old is not None:
             for index, place in self._places(old):
                 index[place].pop(key, None)
@@ -165,6 +167,10 @@ class State:
     def everything(self) -> dict[Key, Row | None]:
         """Every row by its kind and key."""
         return {(kind, key): row for kind, rows in self._rows.items() for key, row in rows.items()}
+
+    def each(self, kind: type[R]) -> Iterable[R]:
+        """Every row of a kind, in the order in which they came."""
+        return self._rows[records.KIND_OF[kind]].values()  # type: ignore[return-value]
 
     def names(self) -> list[str]:
         """Every service name, sorted, spelled as the first instance spells it."""

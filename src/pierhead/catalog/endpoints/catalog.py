@@ -28,7 +28,11 @@ def nodes(context: Context, request: Request, tail: str) -> Outcome:
 
 
 def services(context: Context, request: Request, tail: str) -> Outcome:
+    is_chosen = request.has("filter") or request.has("node-meta")
+
     def value() -> dict[str, list[str]]:
+        if not is_chosen:
+            return {name: _all_tags(context, name) for name in context.state.names()}
         return {name: tags for name in context.state.names() if (tags := _tags(context, request, name)) is not None}
 
     return endpoint.watch(context, request, ("services",), value)
@@ -154,6 +158,16 @@ def _tags(context: Context, request: Request, name: str) -> list[str] | None:
         flat = {"ServiceName": name}
         rows = [row for row in rows if endpoint.selected(request, [{**flat, **_flat(context, row)}])]
     return list(dict.fromkeys(tag for row in rows for tag in row.tags or ())) if rows else None
+
+
+def _all_tags(context: Context, name: str) -> list[str]:
+    """The tags of all instances, looked up again only when the service has changed."""
+    at = context.state.ledger.changed(f"service:{name.lower()}")
+    known = context.tags.get(name)
+    if known is None or known[0] != at:
+        rows = context.state.services(name)
+        known = context.tags[name] = (at, list(dict.fromkeys(tag for row in rows for tag in row.tags or ())))
+    return known[1]
 
 
 def _flat(context: Context, row: Any) -> dict[str, Any]:

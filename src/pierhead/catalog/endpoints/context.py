@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pierhead.catalog import filters, reply
+from pierhead.catalog.records import Check, Service
 from pierhead.catalog.reply import Rejected, Reply, Watch
 from pierhead.catalog.request import Request
 from pierhead.catalog.state import State
@@ -36,6 +37,10 @@ class Context:
     now: float = 0.0
     """Seconds on the clock that deadlines are set by."""
     events: list[Event] = field(default_factory=list)
+    tags: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    """The tags of each service, as of the index at which it last changed."""
+    encoded_checks: dict[tuple[str, ...], tuple[Check, Service | None, bytes]] = field(default_factory=dict)
+    """The JSON of checks, as long as the check and its service are the same rows."""
 
 
 def watch(

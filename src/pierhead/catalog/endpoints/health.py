@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pierhead.catalog import render
+from pierhead.catalog import render, reply
 from pierhead.catalog.endpoints import context as endpoint
 from pierhead.catalog.endpoints import selection
 from pierhead.catalog.endpoints.context import Context
 from pierhead.catalog.records import PASSING, Check, Service
-from pierhead.catalog.reply import Outcome
+from pierhead.catalog.reply import Outcome, Reply, Watch
 from pierhead.catalog.request import Request
+
+_SPARE = 1000
+"""Encoded checks that may be kept beyond twice those that are there."""
 
 
 def service(context: Context, request: Request, tail: str) -> Outcome:
@@ -47,6 +50,10 @@ def node(context: Context, request: Request, tail: str) -> Outcome:
 
 def state(context: Context, request: Request, tail: str) -> Outcome:
     status = endpoint.required(tail, "check state")
+    if not any(request.has(name) for name in ("filter", "node-meta", "near")):
+        return Watch(
+            context.state.ledger.changed("checks"), ("checks",), lambda: _every(context, status), is_cached=True
+        )
 
     def value() -> list[Any]:
         rows = [row for row in context.state.all(Check) if status in ("any", row.status)]
@@ -59,6 +66,23 @@ def state(context: Context, request: Request, tail: str) -> Outcome:
 def none(context: Context, request: Request, tail: str) -> Outcome:
     """There is no service mesh: nothing is ever found."""
     return endpoint.watch(context, request, ("services",), list)
+
+
+def _every(context: Context, status: str) -> Reply:
+    """All checks of that status. Each is encoded once and kept, because this is asked for after every change."""
+    state, kept = context.state, context.encoded_checks
+    parts = []
+    for row in state.each(Check):
+        if status not in ("any", row.status):
+            continue
+        of = state.service(row.node, row.service_id)
+        known = kept.get(row.key)
+        if known is None or known[0] is not row or known[1] is not of:
+            known = kept[row.key] = (row, of, reply.encode(render.check(row, of)))
+        parts.append(known[2])
+    if len(kept) > 2 * len(parts) + _SPARE:
+        kept.clear()
+    return Reply(200, b"[" + b",".join(parts) + b"]", reply.JSON)
 
 
 def _render(context: Context, row: Check) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Consul:
         connections: int = CONNECTIONS,
     ) -> None:
         self.url = url.rstrip("/")
-        self._headers = {"X-Consul-Token": token} if token else {}
+        self._headers = {"Accept-Encoding": "identity", **({"X-Consul-Token": token} if token else {})}
         self._timeout = timeout
         self._tls = tls
         self._connections = connections
