@@ -85,7 +85,6 @@ async def _build(ctx: Context, build: Build) -> None:
         spec=spec.build,
         registry=ctx.settings.registry_address,
         engine=ctx.engine,
-        work=ctx.settings.home / "build",
         limits=image.Limits(cpus=ctx.settings.build.cpus, memory_bytes=ctx.settings.build.memory_bytes),
     )
     made = await image.build_and_push(request, log)

@@ -10,6 +10,7 @@ import typer
 from pierhead.build import base
 from pierhead.cli import console
 from pierhead.settings import load
+from pierhead.wire.oci.client import Registry
 
 app = typer.Typer(help="Make base images.", no_args_is_help=True)
 
@@ -29,5 +30,6 @@ async def build(
         if not as_json:
             console.note(f"{step:<12} {text}")
 
-    made = await base.build(name, settings.registry_address, log, include=tuple(include or ()), suite=suite)
+    async with Registry(settings.registry_address) as registry:
+        made = await base.build(name, registry, log, include=tuple(include or ()), suite=suite)
     console.emit({"image": made.reference} if as_json else made.reference, as_json)
