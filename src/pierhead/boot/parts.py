@@ -8,17 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
-
 from pierhead.boot import catalog, engine, home, registry, resolver
 from pierhead.boot.supervise import Part, Report
 from pierhead.gateway import loop as gateway
 from pierhead.gateway.options import Options
+from pierhead.kit import errors
 from pierhead.settings import Settings
+from pierhead.wire.gateway import client
 
 _SOON = timedelta(milliseconds=100)
 _LOOK = timedelta(seconds=3)
-_ANSWER = aiohttp.ClientTimeout(total=3)
 
 
 def of(settings: Settings, status: Callable[[], Any]) -> Sequence[Part]:
@@ -59,16 +58,14 @@ async def _gateway(settings: Settings, report: Report) -> None:
 
 async def _look_at_gateway(options: Options, report: Report) -> None:
     """Reports what the gateway says of itself, until cancelled."""
-    url = f"http://{options.admin_host}:{options.admin_port}/v1/status"
-    async with aiohttp.ClientSession(timeout=_ANSWER) as asking:
-        while True:
-            try:
-                async with asking.get(url) as answer:
-                    said = await answer.json()
-            except (TimeoutError, aiohttp.ClientError):
-                said = {"state": "starting"}
-            _tell(said, f"http://{options.host}:{options.http_port}", report)
-            await asyncio.sleep((_LOOK if said["state"] == "ready" else _SOON).total_seconds())
+    url = f"http://{options.admin_host}:{options.admin_port}"
+    while True:
+        try:
+            said = await client.status(url)
+        except errors.Unavailable:
+            said = {"state": "starting"}
+        _tell(said, f"http://{options.host}:{options.http_port}", report)
+        await asyncio.sleep((_LOOK if said["state"] == "ready" else _SOON).total_seconds())
 
 
 def _tell(said: Mapping[str, Any], where: str, report: Report) -> None:
