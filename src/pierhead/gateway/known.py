@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +30,9 @@ class Known:
         self.snapshot = Snapshot()
         self.is_known = False
         """Something was ever learned, from the catalog or from disk: before that there is nothing to serve."""
+        self.has_routes = False
+        """The catalog itself told the routes."""
+        self._fetched: set[str] = set()
         self.is_live = False
         self.since = clock.now()
         self.held: dict[str, datetime] = {}
@@ -38,6 +41,16 @@ class Known:
         self.rerouted = Broadcast()
         self._saved = Signal()
         self._doubt_until = clock.now() + DOUBT
+
+    @property
+    def is_complete(self) -> bool:
+        """The catalog itself told the routes and the endpoints of every service that they lead to."""
+        return self.has_routes and self.snapshot.services <= self._fetched
+
+    def fetched(self, services: Iterable[str]) -> None:
+        """The catalog itself told the endpoints of these services."""
+        self._fetched.update(services)
+        self.changed.set()
 
     @property
     def in_doubt(self) -> bool:
@@ -49,6 +62,7 @@ class Known:
 
     def put_routes(self, routes: Mapping[str, Route], refused: Mapping[str, str], index: int) -> None:
         """These are the routes."""
+        self.has_routes = True
         self._put(replace(self.snapshot, routes=routes, refused=refused, index=max(index, self.snapshot.index)))
         self.rerouted.set()
 

@@ -27,6 +27,10 @@ PARALLEL = 4
 """Services that are fetched at once; with the two watches and the registration all that ever connects."""
 RESYNC = timedelta(seconds=60)
 """How often every service is fetched although nothing told of a change: instances without checks tell of none."""
+FIRST_ANSWER = timedelta(seconds=10)
+"""How long a HAProxy that runs is left alone at the start while the catalog does not answer."""
+FIRST_GUESS = timedelta(seconds=1)
+"""How long the start of HAProxy waits for the catalog."""
 LOOK_AGAIN = timedelta(seconds=30)
 """How often what HAProxy has is read although nothing changed."""
 
@@ -63,13 +67,12 @@ async def stop_haproxy(data: Path) -> None:
 
 async def _drive(proxy: Proxy, known: Known) -> None:
     """HAProxy follows what is known, one change at a time; changes that come meanwhile are one."""
+    await _until_usable(known, FIRST_ANSWER if haproxy.find(proxy.frame) else FIRST_GUESS)
     backoff = Backoff(limit=timedelta(seconds=10))
-    wait: timedelta | None = None
+    known.changed.set()
     while True:
-        if not await known.changed.wait(wait):
+        if not await known.changed.wait(LOOK_AGAIN):
             proxy.forget()
-        if not known.is_known:
-            continue
         try:
             await proxy.follow(known.snapshot)
         except errors.PierError as error:
@@ -82,7 +85,16 @@ async def _drive(proxy: Proxy, known: Known) -> None:
             continue
         proxy.failure = ""
         backoff.succeeded()
-        wait = LOOK_AGAIN
+
+
+async def _until_usable(known: Known, limit: timedelta) -> None:
+    """The catalog has told everything, or did not within `limit` and what was saved has to do.
+
+    Until then a HAProxy that runs is left alone: it serves what is newer than what was saved.
+    """
+    end = clock.now() + limit
+    while not known.is_complete and not (known.is_known and clock.now() > end):
+        await known.changed.wait(timedelta(milliseconds=200))
 
 
 async def _guard(proxy: Proxy, changed: Signal) -> None:
@@ -212,6 +224,8 @@ async def _fetch_all(client: Consul, known: Known, stale: _Stale, names: set[str
         fresh = {name: value for name, value in found.items() if known.snapshot.endpoints.get(name) != value}
         if fresh:
             known.put_endpoints(fresh, max(indexes))
+        if not known.is_complete:
+            known.fetched(found)
 
 
 def _believe(known: Known, service: str, endpoints: tuple[Endpoint, ...]) -> bool:

@@ -6,9 +6,11 @@ because whoever drains waits on it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import aiohttp
 from aiohttp import web
@@ -20,9 +22,11 @@ from pierhead.gateway.known import Known
 from pierhead.gateway.layout import Mode, Pool, Server
 from pierhead.kit import clock, errors
 from pierhead.model.instance import Endpoint
-from pierhead.wire.haproxy import master, records, worker
+from pierhead.wire.haproxy import master, records
 
 STATES = {Mode.READY: "ready", Mode.DRAIN: "draining", Mode.MAINT: "down"}
+PATIENCE = timedelta(seconds=2)
+LOOK_SECONDS = 0.02
 _ORDER = ("ready", "draining", "down")
 
 
@@ -105,13 +109,15 @@ async def servers(proxy: Proxy, service: str) -> list[Seen] | None:
 
 
 async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None) -> list[Seen]:
+    """Every worker is asked by its pid, so that a reload meanwhile hides none."""
+    socket = proxy.frame.master
     actual: Sequence[records.Server] = ()
     loads: list[records.Load] = []
     if processes and processes.worker:
-        actual = await worker.servers(proxy.frame.worker, pool.name)
-        loads += await worker.loads(proxy.frame.worker, pool.name)
+        actual = await master.servers(socket, processes.worker, pool.name)
+        loads += await master.loads(socket, processes.worker, pool.name)
     for pid in processes.old if processes else ():
-        loads += await master.loads(proxy.frame.master, pid, pool.name)
+        loads += await master.loads(socket, pid, pool.name)
     by_name = {server.name: server for server in actual}
     requests: dict[str, int] = {}
     for load in loads:
@@ -143,12 +149,16 @@ def _joined(one: Seen, other: Seen) -> Seen:
 
 
 async def _processes(proxy: Proxy) -> records.Processes | None:
-    if proxy.process is None:
-        return None
-    try:
-        return await master.processes(proxy.frame.master)
-    except errors.Unavailable:
-        return None
+    """None: there is no HAProxy. Raises: Unavailable (there is one, but what it does cannot be known)."""
+    end = clock.now() + PATIENCE
+    while proxy.process is not None:
+        try:
+            return await master.processes(proxy.frame.master)
+        except errors.Unavailable:  # during a reload the master does not answer
+            if clock.now() > end:
+                raise
+        await asyncio.sleep(LOOK_SECONDS)
+    return None
 
 
 def _state(proxy: Proxy, known: Known, problems: Sequence[object]) -> str:
@@ -163,7 +173,10 @@ class _Status:
     known: Known
 
     async def answer(self, _: web.Request) -> web.Response:
-        return _json(await overview(self.proxy, self.known))
+        try:
+            return _json(await overview(self.proxy, self.known))
+        except errors.Unavailable as error:
+            return _json({"error": error.message}, status=503)
 
 
 @dataclass(frozen=True)

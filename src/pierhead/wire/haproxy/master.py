@@ -29,6 +29,11 @@ async def loads(socket: Path, pid: int, backend: str) -> tuple[records.Load, ...
     return records.read_loads(await cli.ask(socket, f"@!{pid} show stat {backend} 4 -1"))
 
 
+async def servers(socket: Path, pid: int, backend: str) -> tuple[records.Server, ...]:
+    """Every server of a backend as the worker `pid` has it."""
+    return records.read_servers(await cli.ask(socket, f"@!{pid} show servers state {backend}"))
+
+
 async def run(socket: Path, pid: int, commands: Sequence[str]) -> None:
     """The worker `pid` carried out the commands."""
     for command in commands:

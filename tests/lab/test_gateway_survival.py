@@ -1,0 +1,201 @@
+"""What goes on when something ends: the controller, a worker, HAProxy, the catalog; and requests that are under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.lab.gateway_lab import Backend, Lab, free_port, kill, lab, until
+
+from pierhead.gateway import loop
+from pierhead.kit import process
+from pierhead.wire.haproxy import master
+
+HOST = "notes.dev.localhost"
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Lab]:
+    async with lab(tmp_path) as found:
+        yield found
+
+
+async def notes(gateway: Lab, name: str = "one") -> Backend:
+    found = await gateway.backend(name)
+    await gateway.register("notes-dev", found)
+    await gateway.route("notes", service="notes-dev", hosts=[HOST])
+    await until(lambda: gateway.answers(HOST, 200))
+    await until(lambda: gateway.is_in("ready", "notes-dev", found))
+    return found
+
+
+async def test_a_draining_endpoint_shows_its_open_request_until_it_is_answered(gateway: Lab) -> None:
+    await gateway.start()
+    one = await notes(gateway)
+    slow = asyncio.ensure_future(gateway.get(HOST, "/slow"))  # noqa: TID251
+    await until(lambda: shows(gateway, one, 1))
+    await gateway.drain(one)
+    await until(lambda: gateway.is_in("draining", "notes-dev", one))
+    assert await shows(gateway, one, 1)
+    assert await gateway.answers(HOST, 503)
+    one.release.set()
+    assert await slow == (200, "one")
+    await until(lambda: shows(gateway, one, 0))
+
+
+async def test_requests_of_a_worker_that_only_finishes_are_counted_and_not_cut(gateway: Lab) -> None:
+    await gateway.start()
+    one = await notes(gateway)
+    slow = asyncio.ensure_future(gateway.get(HOST, "/slow"))  # noqa: TID251
+    await until(lambda: shows(gateway, one, 1))
+    await gateway.route("other", service="other", hosts=["other.test"])
+    await until(lambda: gateway.answers("other.test", 503))
+    await until(lambda: gateway.has_reloaded(2))
+    assert (await gateway.status())["haproxy"]["workers"] == 2
+    await gateway.drain(one)
+    await until(lambda: gateway.is_in("draining", "notes-dev", one))
+    assert await shows(gateway, one, 1)
+    one.release.set()
+    assert await slow == (200, "one")
+    await until(lambda: shows(gateway, one, 0))
+
+
+async def test_killing_the_controller_leaves_haproxy_and_the_next_one_takes_it_over_without_a_reload(
+    gateway: Lab,
+) -> None:
+    await gateway.start_child()
+    one = await notes(gateway)
+    pid = (await gateway.status())["haproxy"]["pid"]
+    await gateway.kill_child()
+    for _ in range(20):
+        assert await gateway.answers(HOST, 200)
+    two = await gateway.backend("two")
+    await gateway.register("notes-dev", two)
+    await gateway.drain(one)
+    await gateway.start_child()
+    await until(lambda: gateway.is_in("draining", "notes-dev", one))
+    assert await gateway.answers(HOST, 200, "two")
+    found = (await gateway.status())["haproxy"]
+    assert (found["pid"], found["reloads"]) == (pid, 0)
+
+
+async def test_what_changed_in_structure_while_no_controller_ran_costs_one_reload_and_no_restart(gateway: Lab) -> None:
+    port = free_port()
+    await gateway.route("queue", service="queue", protocol="tcp", service_port=port)
+    await gateway.start_child()
+    await notes(gateway)
+    pid = (await gateway.status())["haproxy"]["pid"]
+    await gateway.kill_child()
+    await gateway.route("other", service="other", hosts=["other.test"])
+    await gateway.start_child()
+    await until(lambda: gateway.answers("other.test", 503))
+    assert await gateway.answers(HOST, 200)
+    await until(lambda: gateway.has_reloaded(1))
+    found = await gateway.status()
+    assert (found["haproxy"]["pid"], found["problems"]) == (pid, [])
+
+
+@pytest.mark.parametrize("which", ["worker", "master"])
+async def test_a_killed_haproxy_process_is_back_at_once_and_alone(gateway: Lab, which: str) -> None:
+    await gateway.start()
+    await notes(gateway)
+    await until(lambda: gateway.has_reloaded(1))
+    found = await master.processes(gateway.options.run / "master.sock")
+    kill(found.worker if which == "worker" else found.master)
+    await until(lambda: is_new(gateway, found.master))
+    assert await until(lambda: gateway.answers(HOST, 200)) < 2
+    await until(lambda: ended(found.worker))
+
+
+async def test_without_the_catalog_a_restarted_gateway_serves_the_last_known_state(gateway: Lab) -> None:
+    await gateway.start()
+    await notes(gateway)
+    await until(lambda: holds(gateway.options.kept, "notes-dev"))
+    await gateway.stop()
+    gateway.options = replace(gateway.options, catalog_url=f"http://127.0.0.1:{free_port()}")
+    await loop.stop_haproxy(gateway.options.data)
+    await gateway.start()
+    await until(lambda: gateway.answers(HOST, 200))
+    found = await gateway.status()
+    assert (found["state"], found["catalog"]["state"]) == ("degraded", "unknown")
+
+
+async def test_no_request_fails_during_twenty_endpoint_changes_and_five_reloads(gateway: Lab) -> None:
+    await gateway.start()
+    first = await notes(gateway, "b0")
+    stop, failures, counts = asyncio.Event(), list[str](), [0, 0]
+    load = [
+        asyncio.ensure_future(kind(gateway, stop, failures, counts))  # noqa: TID251
+        for kind in (keep_alive, short, keep_alive, short)
+    ]
+    present = [first]
+    for number in range(1, 21):
+        newest = await gateway.backend(f"b{number}")
+        await gateway.register("notes-dev", newest)
+        await until(lambda one=newest: gateway.is_in("ready", "notes-dev", one))  # type: ignore[misc]
+        oldest = present.pop(0)
+        present.append(newest)
+        await gateway.drain(oldest)
+        await until(lambda one=oldest: is_drained(gateway, one))  # type: ignore[misc]
+        await oldest.stop()
+        await gateway.deregister(oldest)
+        await until(lambda n=number: has_at_least(counts, n * 150))  # type: ignore[misc]
+        if number % 4 == 0:
+            await gateway.route(f"r{number}", service=f"s{number}", hosts=[f"r{number}.test"])
+            await until(lambda n=number: gateway.answers(f"r{n}.test", 503))  # type: ignore[misc]
+    stop.set()
+    await asyncio.wait(load)
+    assert failures == []
+    assert await gateway.reloads() >= 5
+
+
+async def keep_alive(gateway: Lab, stop: asyncio.Event, failures: list[str], counts: list[int]) -> None:
+    while not stop.is_set():
+        status, text = await gateway.get(HOST)
+        counts[0] += 1
+        if status != 200:
+            failures.append(f"keep-alive: {status} {text}")
+
+
+async def short(gateway: Lab, stop: asyncio.Event, failures: list[str], counts: list[int]) -> None:
+    request = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
+    while not stop.is_set():
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.options.http_port)
+            writer.write(request)
+            answer = await reader.read()
+            writer.close()
+        except OSError as error:
+            answer = repr(error).encode()
+        counts[1] += 1
+        if not answer.startswith(b"HTTP/1.1 200"):
+            failures.append(f"short: {answer[:80]!r}")
+
+
+async def shows(gateway: Lab, backend: Backend, requests: int) -> bool:
+    found = await gateway.server("notes-dev", backend)
+    return found is not None and found.requests == requests
+
+
+async def is_drained(gateway: Lab, backend: Backend) -> bool:
+    found = await gateway.server("notes-dev", backend)
+    return found is None or (found.state == "draining" and found.requests == 0)
+
+
+async def is_new(gateway: Lab, pid: int) -> bool:
+    return (await gateway.status())["haproxy"]["pid"] not in (0, pid)
+
+
+async def has_at_least(counts: list[int], total: int) -> bool:
+    return sum(counts) >= total
+
+
+async def ended(pid: int) -> bool:
+    return process.parent(pid) == 0 or not process.describe(pid)
+
+
+async def holds(path: Path, text: str) -> bool:
+    return await asyncio.to_thread(lambda: path.exists() and text in path.read_text())
