@@ -1,4 +1,4 @@
-"""How a commit becomes an image, found by looking. Pure: names and a few contents in, a recipe out that prints itself."""
+"""How a commit becomes an image, found by looking. Pure: names and contents in, a recipe out that prints itself."""
 
 from __future__ import annotations
 
