@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -42,22 +43,65 @@ class Service:
     servers: tuple[Server, ...]
 
 
-async def status(url: str, *, timeout: timedelta = TIMEOUT) -> dict[str, Any]:
-    """What the gateway at `url` (`http://host:port`) says of itself, as it says it. Raises: Unavailable."""
-    code, value = await _get(url, "/v1/status", timeout)
-    if code != 200:
-        raise _unexpected(url, code, value)
-    return value
+class Gateways:
+    """The client for any number of gateways, used as an async context manager.
+
+    A gateway's address is `host:port` or `http://host:port`.
+    """
+
+    def __init__(self, *, timeout: timedelta = TIMEOUT) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def status(self, address: str) -> dict[str, Any]:
+        """What the gateway says of itself, as it says it. Raises: Unavailable."""
+        code, value = await self._get(address, "/v1/status")
+        if code != 200:
+            raise _unexpected(address, code, value)
+        return value
+
+    async def service(self, address: str, name: str) -> Service | None:
+        """What the gateway has of a service; None when no route leads to it there. Raises: Unavailable."""
+        code, value = await self._get(address, f"/v1/services/{quote(name, safe='')}")
+        if code == 404:
+            return None
+        if code != 200:
+            raise _unexpected(address, code, value)
+        return read_service(value)
+
+    async def _get(self, address: str, path: str) -> tuple[int, dict[str, Any]]:
+        if self._session is None:
+            raise RuntimeError("use the client as an async context manager")
+        root = address if "://" in address else f"http://{address}"
+        try:
+            async with self._session.get(URL(root.rstrip("/") + path, encoded=True)) as response:
+                return response.status, json.loads(await response.read())
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise errors.Unavailable(f"The gateway at {address} does not answer: {reason}") from error
 
 
-async def service(url: str, name: str, *, timeout: timedelta = TIMEOUT) -> Service | None:
-    """What the gateway has of a service; None when no route leads to it there. Raises: Unavailable."""
-    code, value = await _get(url, f"/v1/services/{quote(name, safe='')}", timeout)
-    if code == 404:
-        return None
-    if code != 200:
-        raise _unexpected(url, code, value)
-    return read_service(value)
+async def status(address: str, *, timeout: timedelta = TIMEOUT) -> dict[str, Any]:
+    """`Gateways.status`, for whoever asks once."""
+    async with Gateways(timeout=timeout) as gateways:
+        return await gateways.status(address)
+
+
+async def service(address: str, name: str, *, timeout: timedelta = TIMEOUT) -> Service | None:
+    """`Gateways.service`, for whoever asks once."""
+    async with Gateways(timeout=timeout) as gateways:
+        return await gateways.service(address, name)
 
 
 def read_service(value: Mapping[str, Any]) -> Service:
@@ -77,18 +121,5 @@ def _server(value: Mapping[str, Any]) -> Server:
     )
 
 
-async def _get(url: str, path: str, timeout: timedelta) -> tuple[int, dict[str, Any]]:
-    limit = aiohttp.ClientTimeout(total=timeout.total_seconds())
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=limit) as session,
-            session.get(URL(url.rstrip("/") + path, encoded=True)) as response,
-        ):
-            return response.status, json.loads(await response.read())
-    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-        reason = str(error) or type(error).__name__
-        raise errors.Unavailable(f"The gateway at {url} does not answer: {reason}") from error
-
-
-def _unexpected(url: str, code: int, value: Mapping[str, Any]) -> errors.Unavailable:
-    return errors.Unavailable(f"The gateway at {url} answered {code}: {value.get('error', value)}")
+def _unexpected(address: str, code: int, value: Mapping[str, Any]) -> errors.Unavailable:
+    return errors.Unavailable(f"The gateway at {address} answered {code}: {value.get('error', value)}")
