@@ -22,6 +22,8 @@ STOP_PATIENCE = timedelta(seconds=60)
 _LOOK = timedelta(milliseconds=100)
 _HOPELESS = 5
 """A part that died so often during the start is not waited for."""
+_SETTLE = timedelta(seconds=10)
+"""A part that is still degraded after that, while all others are ready, stays so: an app's route is wrong, say."""
 _LAST_LINES = 12
 _STARTER = "starting"
 """Not the name under which the process remembers itself: of two starts at once only one gets that far."""
@@ -38,7 +40,7 @@ class Start:
 
 
 async def up(start: Start, show: Callable[[Whole], None]) -> Whole:
-    """A Pierhead runs in that data folder and every part of it is ready. `show` is told what is so on the way.
+    """A Pierhead runs in that data folder and every part of it works. `show` is told what is so on the way.
 
     When it does not come up, whatever was started for it has stopped again; what ran before runs on.
     Raises: Unavailable (a part does not become ready: the reason and the last log lines).
@@ -87,16 +89,20 @@ def reasons(whole: Whole) -> Collection[Problem]:
 
 
 async def _comes_up(start: Start, started: Process, show: Callable[[Whole], None]) -> bool:
-    """True once every part is ready, False when that will not happen."""
-    deadline = asyncio.get_running_loop().time() + start.patience.total_seconds()
-    while asyncio.get_running_loop().time() < deadline and process.is_alive(started):
+    """True once every part is ready, or has worked for a while; False when that will not happen."""
+    loop = asyncio.get_running_loop()
+    deadline, working_since = loop.time() + start.patience.total_seconds(), loop.time()
+    while loop.time() < deadline and process.is_alive(started):
         whole = status.read(start.home)
-        if whole.pid == started.pid and whole.parts:
+        mine = whole.pid == started.pid
+        if mine:
             show(whole)
-            if whole.ready:
-                return True
-            if any(part.state is State.FAILED and part.restarts >= _HOPELESS for part in whole.parts):
-                return False
+        if mine and any(part.state is State.FAILED and part.restarts >= _HOPELESS for part in whole.parts):
+            return False
+        if not (mine and whole.works):
+            working_since = loop.time()
+        if mine and (whole.ready or loop.time() - working_since > _SETTLE.total_seconds()):
+            return True
         await asyncio.sleep(_LOOK.total_seconds())
     return False
 

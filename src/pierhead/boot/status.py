@@ -31,8 +31,12 @@ class Whole:
     parts: tuple[Status, ...]
 
     @property
+    def works(self) -> bool:
+        return self.running and bool(self.parts) and all(part.state.works for part in self.parts)
+
+    @property
     def ready(self) -> bool:
-        return self.running and all(part.state is State.READY for part in self.parts)
+        return self.works and all(part.state is State.READY for part in self.parts)
 
 
 def about(settings: Settings) -> dict[str, Any]:
@@ -55,9 +59,9 @@ def read(folder: Path) -> Whole:
     pier = process.adopt(home.SOLO, home.run_folder(folder))
     written = _document(home.status_file(folder))
     known = supervise.read(written.pop("parts", []))
-    written.pop("pid", None)
+    writer = written.pop("pid", None)
     if pier:
-        return Whole(True, pier.pid, written, known)
+        return Whole(True, pier.pid, written, known if writer == pier.pid else ())
     alive = {running.name for running in home.running(folder)}
     if haproxy.NAME in alive:
         alive.add("gateway")
