@@ -52,6 +52,7 @@ class Core:
         self._cache: OrderedDict[tuple[object, ...], tuple[int, Reply]] = OrderedDict()
         self._cached_bytes = 0
         self._alarm: asyncio.TimerHandle | None = None
+        self._is_flush_due = False
         self._loop = asyncio.get_running_loop()
 
     def answer(self, request: Request, deliver: Deliver) -> Cancel | None:
@@ -64,17 +65,12 @@ class Core:
         return None
 
     def settle(self) -> None:
-        """Everything that was changed is on its way to the disk, with all that follows from it."""
-        state, upkeep = self.context.state, self.context.upkeep
-        state.close()
-        while batch := state.ledger.take():
-            upkeep.follow(batch.rows, self._loop.time())
-            state.close()
-            if self.follow:
-                self.follow(batch)
-            self._topics.append((batch.index, batch.topics))
-            self._durable.write(batch)
-        self._set_alarm()
+        """What was changed has its index, and is soon on its way to the disk with whatever else is changed by then."""
+        index = self.context.state.ledger.index
+        self.context.state.close()
+        if index != self.context.state.ledger.index and not self._is_flush_due:
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
 
     def report(self, key: tuple[str, ...], status: str, output: str) -> None:
         """The check, if it is still there, has that status and output."""
@@ -113,6 +109,19 @@ class Core:
     def close(self) -> None:
         if self._alarm:
             self._alarm.cancel()
+
+    def _flush(self) -> None:
+        """All changes are on their way to the disk, with all that follows from them."""
+        self._is_flush_due = False
+        state, upkeep = self.context.state, self.context.upkeep
+        while batch := state.ledger.take():
+            upkeep.follow(batch.rows, self._loop.time())
+            state.close()
+            if self.follow:
+                self.follow(batch)
+            self._topics.append((batch.index, batch.topics))
+            self._durable.write(batch)
+        self._set_alarm()
 
     def _ask(self, request: Request) -> Outcome:
         self.context.now = self._loop.time()

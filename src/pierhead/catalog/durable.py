@@ -30,6 +30,9 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value
 _DROP = "DELETE FROM rows WHERE key IN (SELECT value FROM json_each(?))"
 _SET = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
+_INDEX = '["index"]'
+"""The row that holds the index, so that one statement writes it with all others."""
+
 Written = Callable[[int, BaseException | None], None]
 
 
@@ -48,13 +51,14 @@ class Durable:
             with closing(_connect(self._path)) as connection:
                 connection.executescript(_SCHEMA)
                 facts = dict(connection.execute("SELECT name, value FROM meta"))
-                rows = [_row(key, value) for key, value in connection.execute("SELECT key, value FROM rows")]
+                values = dict(connection.execute("SELECT key, value FROM rows"))
         except (OSError, sqlite3.Error) as error:
             raise errors.Broken(
                 f"The catalog's file {self._path} cannot be used: {error}",
                 hint="Give the process its own folder with room on the disk, or restore the file from a backup.",
             ) from error
-        return rows, int(facts.get("index", "1")), facts
+        index = int(values.pop(_INDEX, "1"))
+        return [_row(key, value) for key, value in values.items()], index, facts
 
     def keep(self, facts: Mapping[str, str]) -> None:
         """The facts are on disk when this returns; only before `start`."""
@@ -105,17 +109,19 @@ class Durable:
 
 
 def _commit(connection: sqlite3.Connection, batches: list[Batch]) -> None:
+    """The batches are on disk, all or none. In one statement where possible: each waits for the interpreter's lock."""
     rows: dict[Key, records.Row | None] = {}
     for batch in batches:
         rows.update(batch.rows)
     there = [(_key(key), json.dumps(records.dump(row))) for key, row in rows.items() if row is not None]
     gone = [_key(key) for key, row in rows.items() if row is None]
-    connection.execute("BEGIN")
-    if there:
+    there.append((_INDEX, str(batches[-1].index)))
+    if not gone:
         connection.execute(_PUT, (json.dumps(there),))
-    if gone:
-        connection.execute(_DROP, (json.dumps(gone),))
-    connection.execute(_SET, ("index", str(batches[-1].index)))
+        return
+    connection.execute("BEGIN")
+    connection.execute(_PUT, (json.dumps(there),))
+    connection.execute(_DROP, (json.dumps(gone),))
     connection.execute("COMMIT")
 
 
