@@ -56,6 +56,7 @@ class Container:
     network: str
     """`default`, `bridge`, `host`, `none`, `container:<id>` or a network's name."""
     running: bool
+    """Also while it is paused; not between two tries of a restart policy."""
     paused: bool
     pid: int
     started_at: datetime
@@ -178,7 +179,7 @@ def read(value: Mapping[str, Any]) -> Container:
         exposed=frozenset(config.get("ExposedPorts") or ()),
         ports=_ports(value["NetworkSettings"].get("Ports") or {}),
         network=host.get("NetworkMode") or "",
-        running=bool(state["Running"]),
+        running=bool(state["Running"]) and not state.get("Restarting"),
         paused=bool(state.get("Paused")),
         pid=state.get("Pid") or 0,
         started_at=moment(state["StartedAt"]),

@@ -1,0 +1,51 @@
+"""Where a container's port is reached from outside. Pure.
+
+A published port is reached at the node's advertise address, whatever network the container is in; at the binding's own
+address when that is a specific one, loopback included: such a port can be reached from this machine only, and saying so
+is right for everything that runs on one machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pierhead.wire.docker.containers import Binding, Container
+
+HOST = "host"
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    address: str
+    port: int
+
+
+def of(container: Container, port: str, advertise: str) -> Place | None:
+    """Where `port` (`8000/tcp`) is reached; None when it is not published."""
+    if container.network == HOST:
+        return Place(advertise, int(port.partition("/")[0]))
+    bindings = container.ports.get(port, ())
+    if not bindings:
+        return None
+    chosen = min(bindings, key=lambda binding: _order(binding, advertise))
+    return Place(advertise if chosen.address in _EVERYWHERE else chosen.address, chosen.port)
+
+
+def published(container: Container) -> Sequence[str]:
+    """The container's ports that are reached from outside, by number: none while it does not run, and none of a
+    container in another one's network, whose ports are that one's."""
+    if not container.running:
+        return ()
+    found = container.exposed if container.network == HOST else {p for p, found in container.ports.items() if found}
+    return sorted(found, key=lambda port: (int(port.partition("/")[0]), port))
+
+
+def _order(binding: Binding, advertise: str) -> tuple[bool, bool, bool, int]:
+    """Every address before a specific one, loopback last, the advertised family first, then the lowest port."""
+    if binding.address in _EVERYWHERE:
+        return False, False, (":" in binding.address) != (":" in advertise), binding.port
+    address = ipaddress.ip_address(binding.address)
+    return True, address.is_loopback, (address.version == 6) != (":" in advertise), binding.port

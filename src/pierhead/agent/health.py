@@ -1,0 +1,87 @@
+"""What a row of answers to a probe amounts to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pierhead.agent.endpoint import CRITICAL, PASSING, Probe
+
+STARTING_INTERVAL = timedelta(milliseconds=100)
+_FIRST_INTERVAL = timedelta(milliseconds=10)
+_STARTING_QUESTIONS = 600
+"""After so many answers without success it is not starting any more: it is asked at its own interval."""
+_FLAP_WINDOW = timedelta(minutes=1)
+_MOST_RISE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One endpoint, as its probe has seen it."""
+
+    status: str
+    output: str = "not asked yet"
+    successes: int = 0
+    """In a row."""
+    failures: int = 0
+    """In a row."""
+    asked: int = 0
+    has_passed: bool = False
+    falls: tuple[float, ...] = ()
+    """When it last turned from passing to critical, in seconds of a clock that never goes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    passed: bool
+    output: str
+
+
+def start(probe: Probe) -> Health:
+    return Health(probe.initial if probe.is_asked else PASSING)
+
+
+def after(health: Health, answer: Answer, probe: Probe, now: float) -> Health:
+    """The health after one more answer: `rise` or `fall` of them in a row change it.
+
+    What fell often within a minute must succeed twice as often for each fall before it passes again.
+    """
+    falls = tuple(at for at in health.falls if now - at < _FLAP_WINDOW.total_seconds())
+    counted = replace(
+        health,
+        successes=health.successes + 1 if answer.passed else 0,
+        failures=0 if answer.passed else health.failures + 1,
+        asked=health.asked + 1,
+        falls=falls,
+    )
+    is_passing = health.status == PASSING
+    if answer.passed and is_passing:
+        return replace(counted, has_passed=True)
+    if answer.passed and not is_passing and counted.successes >= rise(probe, falls):
+        return replace(counted, status=PASSING, output=answer.output, has_passed=True)
+    if not answer.passed and (not is_passing or counted.failures >= probe.fall):
+        fell = (*falls, now) if is_passing else falls
+        return replace(counted, status=CRITICAL, output=answer.output, falls=fell)
+    return counted
+
+
+def rise(probe: Probe, falls: tuple[float, ...]) -> int:
+    """How many successes in a row make it pass."""
+    return max(probe.rise, min(_MOST_RISE, probe.rise << len(falls)) if len(falls) > 1 else probe.rise)
+
+
+def interval(health: Health, probe: Probe) -> timedelta:
+    """The time until the next question: short while it starts."""
+    if health.has_passed or health.asked > _STARTING_QUESTIONS:
+        return probe.interval
+    return min(probe.interval, STARTING_INTERVAL, _FIRST_INTERVAL * (1 << min(health.asked, 10)))
+
+
+def check(probe: Probe, said: str, output: str) -> tuple[str, str] | None:
+    """What a HEALTHCHECK that said `said` (`starting`, `healthy`, `unhealthy`, or nothing) decides; None: nothing.
+
+    Where the app's own probe decides, only `unhealthy` counts, because the engine takes its time for the first answer.
+    """
+    if said in ("", "healthy") or (said == "starting" and probe.decides):
+        return None
+    return CRITICAL, f"HEALTHCHECK: {said}" + (f": {output}" if output else "")

@@ -1,0 +1,321 @@
+"""The agent of one node: the catalog says what the engine runs.
+
+Events are hints. Whatever happens to a container, or to what the catalog holds of it, leads to one call: `_settle`,
+which looks at the container, plans, and applies; never twice at once for one container. An engine or a catalog that
+does not answer is unknown, not empty: nothing is removed, and everything is looked at again when it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+
+from pierhead.agent import apply, drain, identity, kills, observe, own, plan, signals
+from pierhead.agent.claim import Claim
+from pierhead.agent.drains import Drain, Drains
+from pierhead.agent.endpoint import Endpoint, Held, Node
+from pierhead.agent.mirror import Mirror
+from pierhead.agent.options import Options
+from pierhead.agent.probers import Probers
+from pierhead.kit import clock, errors, tasks
+from pierhead.kit.backoff import Backoff
+from pierhead.kit.keyed import Keyed
+from pierhead.model.instance import Meta
+from pierhead.wire.consul.client import Consul
+from pierhead.wire.docker import containers, events, images
+from pierhead.wire.docker.client import Engine
+from pierhead.wire.docker.containers import Container
+
+log = logging.getLogger(__name__)
+
+_ACTIONS = ("start", "die", "destroy", "kill", "pause", "unpause", "health_status", "rename")
+_FILTERS = {"type": ["container"], "event": _ACTIONS}
+_MEMORY = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+"""At its start the agent is told all events that the engine still knows: a stop that was asked for meanwhile is one."""
+_UNHEARD = "not heard yet"
+_FAREWELL = timedelta(seconds=2)
+
+
+async def run(options: Options, tell: Callable[[str], None] = lambda problem: None) -> None:
+    """The catalog holds the endpoints of the engine's containers, until this is cancelled; they stay registered.
+
+    `tell` hears what is in the way, and an empty text when all is well.
+    Raises: Conflict (another agent has this data folder or this identity), Invalid (the data folder is damaged).
+    """
+    with identity.held(options.data):
+        node = identity.node(options)
+        async with Engine(options.engine) as engine, Consul(options.catalog_url, options.catalog_token) as consul:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    _Agent(options, node, engine, consul, group, tell).begin()
+            except ExceptionGroup as failures:
+                raise _first(failures) from failures
+
+
+class _Agent:
+    def __init__(
+        self,
+        options: Options,
+        node: Node,
+        engine: Engine,
+        consul: Consul,
+        group: asyncio.TaskGroup,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._options, self._node, self._engine, self._consul, self._group = options, node, engine, consul, group
+        self._tell = tell
+        self._problems = {"engine": _UNHEARD, "catalog": _UNHEARD}
+        self._mirror = Mirror()
+        self._target = apply.Target(consul, node, self._mirror)
+        self._drains = Drains(options.data)
+        self._kills: dict[str, dict[int, datetime]] = {}
+        self._states: dict[str, str] = {}
+        """What the engine's listing is expected to show: container id → state."""
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._unsettled: set[str] = set()
+        self._refused: dict[str, str] = {}
+        self._contested: set[str] = set()
+        """Containers that want an id which another one has."""
+        self._look = tasks.Signal()
+        self._workers = Keyed(group, self._settle)
+        self._probers = Probers(group, engine, self._workers.submit)
+        self._claim = Claim(node, options.data)
+
+    def begin(self) -> None:
+        self._group.create_task(self._follow_engine(), name="engine")
+        self._group.create_task(self._follow_catalog(), name="catalog")
+
+    def _say(self, part: str, problem: str) -> None:
+        if self._problems[part] == problem:
+            return
+        before, self._problems[part] = self._problems[part], problem
+        if not problem:
+            log.info("Hears the %s.", part)
+        elif before in ("", _UNHEARD):
+            log.warning("Does not hear the %s: %s", part, problem)
+        self._tell("; ".join(f"{name}: {text}" for name, text in self._problems.items() if text))
+
+    # The engine
+
+    async def _follow_engine(self) -> None:
+        backoff, last = Backoff(limit=timedelta(seconds=5)), _MEMORY
+        while True:
+            try:
+                async with events.watch(self._engine, _FILTERS, last) as seen:
+                    await self._list(everything=True)
+                    backoff.succeeded()
+                    self._say("engine", "")
+                    last = await self._hear(seen, last)
+                problem = "it closed the connection"
+            except errors.PierError as error:
+                problem = error.message
+            self._say("engine", problem)
+            await asyncio.sleep(backoff.failed())
+
+    async def _hear(self, seen: AsyncIterator[events.Event], last: datetime) -> datetime:
+        """The moment of the last event, once the engine hangs up."""
+        listing = self._group.create_task(self._list_again())
+        try:
+            async for event in seen:
+                last = max(last, event.at)
+                if event.action == "kill":
+                    self._kills.setdefault(event.id, {})[event.signal] = event.at
+                self._workers.submit(event.id)
+        except errors.Unavailable as error:
+            log.debug("The stream of events broke.", extra={"problem": error.message})
+        finally:
+            listing.cancel()
+        return last
+
+    async def _list_again(self) -> None:
+        """What no event told is found within `options.listing`."""
+        while True:
+            await asyncio.sleep(self._options.listing.total_seconds())
+            with contextlib.suppress(errors.PierError):
+                await self._list()
+
+    async def _list(self, *, everything: bool = False) -> None:
+        """What differs from what is known (or `everything`) is looked at again. Raises: Unavailable."""
+        found = await observe.running(self._engine)
+        before, self._states = self._states, found
+        known = before.keys() | self._mirror.instances() | self._drains.ids()
+        for container_id in found.keys() | known:
+            if everything or found.get(container_id) != before.get(container_id):
+                self._workers.submit(container_id)
+
+    # The catalog
+
+    async def _follow_catalog(self) -> None:
+        backoff = Backoff(limit=self._options.look)
+        try:
+            while True:
+                try:
+                    await self._compare()
+                except errors.Conflict:
+                    raise
+                except errors.PierError as error:
+                    self._say("catalog", error.message)
+                    await asyncio.sleep(backoff.failed())
+                else:
+                    self._say("catalog", "")
+                    await self._until_next_look(backoff)
+        finally:
+            await self._leave()
+
+    async def _until_next_look(self, backoff: Backoff) -> None:
+        """Sooner when something could not be written."""
+        if await self._look.wait(self._options.look):
+            await asyncio.sleep(backoff.failed())
+        else:
+            backoff.succeeded()
+
+    async def _compare(self) -> None:
+        """What the catalog holds otherwise than expected, or could not be told, is settled again."""
+        await self._claim.keep(self._consul)
+        version, is_first = self._mirror.version, not self._mirror.is_known
+        differs = self._mirror.read(await observe.held(self._consul, self._node), version)
+        again, self._unsettled = differs | self._unsettled, set()
+        for container_id in again | set(self._states if is_first else ()):
+            self._workers.submit(container_id)
+
+    async def _leave(self) -> None:
+        """The next agent of this node need not wait for the claim to lapse."""
+        with contextlib.suppress(errors.PierError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL.total_seconds()):
+                await self._claim.leave(self._consul)
+
+    # One container
+
+    async def _settle(self, container_id: str) -> None:
+        """The catalog says what the container is now; or it will be tried again, and everybody else goes on."""
+        try:
+            await self._settle_now(container_id)
+        except errors.Unavailable as error:
+            log.debug("Not settled yet.", extra={"container": container_id, "problem": error.message})
+            self._unsettled.add(container_id)
+            self._look.set()
+        except errors.PierError as error:
+            if self._refused.get(container_id) != error.message:
+                log.warning("Not registered: %s", error, extra={"container": container_id[:12]})
+            self._refused[container_id] = error.message
+            self._unsettled.add(container_id)
+        except Exception:
+            log.exception("A container could not be settled.", extra={"container": container_id[:12]})
+            self._unsettled.add(container_id)
+
+    async def _settle_now(self, container_id: str) -> None:
+        found = await observe.container(self._engine, container_id)
+        if found is None or not found.running:
+            await self._ended(container_id)
+            return
+        self._states[container_id] = "paused" if found.paused else "running"
+        endpoints = plan.endpoints(self._node, found)
+        if plan.is_own(self._node, found):
+            draining = await self._draining(found)
+        else:
+            draining, endpoints = None, [] if self._leaves(found) else endpoints
+        if draining:
+            self._probers.stop(container_id)
+        seen = {} if draining else self._probers.keep(container_id, found.started_at, endpoints)
+        try:
+            wanted = plan.wanted(found, endpoints, seen, is_draining=draining is not None)
+            await self._reconcile(container_id, wanted)
+        finally:
+            if draining and not draining.is_signalled:
+                self._wait_for_idle(found, endpoints, draining)
+        self._refused.pop(container_id, None)
+
+    async def _reconcile(self, container_id: str, wanted: list[plan.Wanted]) -> None:
+        if not self._mirror.is_known:
+            return
+        there = [known for one in wanted if (known := self._mirror.get(one.endpoint.id))]
+        rivals = {known.id for known in there if self._is_rival(container_id, known)}
+        held = {known.id: known for known in [*there, *self._mirror.of(container_id)] if known.id not in rivals}
+        steps = plan.plan([one for one in wanted if one.endpoint.id not in rivals], list(held.values()))
+        await apply.apply(self._target, steps)
+        if rivals:
+            self._contested.add(container_id)
+            raise errors.Conflict(f"Another container has {', '.join(sorted(rivals))}.", hint="Give one a SERVICE_ID.")
+
+    def _is_rival(self, container_id: str, held: Held) -> bool:
+        """Another container that runs has this id: who was first keeps it."""
+        owner = held.meta.get(Meta.INSTANCE, "")
+        return owner != container_id and owner in self._states
+
+    async def _ended(self, container_id: str) -> None:
+        """It does not run: the catalog has nothing of it, and nothing is remembered of it."""
+        self._probers.stop(container_id)
+        self._drains.end(container_id)
+        for memory in (self._kills, self._states, self._refused):
+            memory.pop(container_id, None)
+        if task := self._waiting.pop(container_id, None):
+            task.cancel()
+        await self._reconcile(container_id, [])
+        again, self._contested = self._contested - {container_id}, set()
+        for other in again:
+            self._workers.submit(other)
+
+    def _leaves(self, container: Container) -> bool:
+        """Its stop signal has been sent. It comes back when it survives that."""
+        until = kills.leaves_until(container, self._kills.get(container.id, {}))
+        left = (until - clock.now()).total_seconds() if until else 0
+        if left <= 0:
+            return False
+        asyncio.get_running_loop().call_later(left, self._workers.submit, container.id)
+        return True
+
+    # Drain before stop
+
+    async def _draining(self, container: Container) -> Drain | None:
+        if known := self._drains.get(container.id, container.started_at):
+            return known
+        heard = self._kills.get(container.id)
+        begun = kills.drain(container, heard, real=await self._real_signal(container)) if heard else None
+        if begun:
+            self._drains.begin(container.id, begun)
+        return begun
+
+    def _wait_for_idle(self, container: Container, endpoints: list[Endpoint], draining: Drain) -> None:
+        """The real signal is sent when nobody needs the container any more; once."""
+        if container.id not in self._waiting:
+            work = self._drain(container, endpoints, draining)
+            self._waiting[container.id] = self._group.create_task(work)
+
+    async def _drain(self, container: Container, endpoints: list[Endpoint], draining: Drain) -> None:
+        stop = own.stop(container)
+        outcome = await drain.until_idle(self._consul, endpoints, draining.since + stop.drain)
+        signal = await self._real_signal(container)
+        log.log(
+            logging.INFO if outcome.is_idle else logging.WARNING,
+            "Sends %s to %s after %.2f s: %s.",
+            *(signal, container.name, (clock.now() - draining.since).total_seconds(), outcome.reason),
+        )
+        self._drains.signalled(container.id)
+        await self._signal(container.id, signal)
+
+    async def _signal(self, container_id: str, signal: str) -> None:
+        """The app was asked to end. Without an answer of the engine, the engine's own limit ends it."""
+        try:
+            await containers.kill(self._engine, container_id, signal)
+        except errors.PierError as error:
+            log.info("The real stop signal was not needed.", extra={"problem": error.message})
+
+    async def _real_signal(self, container: Container) -> str:
+        """The label's, or else the one of its image. Raises: Unavailable."""
+        label = own.stop(container).signal
+        if label:
+            return signals.real(label, "")
+        try:
+            image = await images.inspect(self._engine, container.image_id)
+        except errors.NotFound:
+            return signals.real("", "")
+        return signals.real("", image.stop_signal)
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    """The one that ended the others."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first

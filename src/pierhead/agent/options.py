@@ -1,0 +1,27 @@
+"""What an agent is told when it is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    engine: str
+    """Address of the engine's API: `unix:///var/run/docker.sock`."""
+    catalog_url: str
+    advertise: str
+    """The address that is registered for ports that are published on every address, and for the host network."""
+    data: Path
+    """The folder that keeps the node's identity and what was being drained."""
+    catalog_token: str = ""
+    node_name: str = ""
+    """Empty: the name it had before; at the first start the machine's host name."""
+    cluster: str = "pier"
+    """Containers with this value of `pier.cluster` are Pierhead's own; those with another one are left alone."""
+    look: timedelta = timedelta(seconds=3)
+    """How often the catalog is compared with what it should hold."""
+    listing: timedelta = timedelta(seconds=30)
+    """How often the engine's containers are listed, beside its events."""

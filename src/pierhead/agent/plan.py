@@ -1,0 +1,105 @@
+"""What has to change in the catalog so that it says what one container is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pierhead.agent import foreign, health, own
+from pierhead.agent.endpoint import CRITICAL, PASSING, Endpoint, Held, Kind, Node
+from pierhead.agent.health import Health
+from pierhead.model.instance import Label, Meta
+from pierhead.model.step import Plan, Step
+from pierhead.wire.docker.containers import Container
+
+DRAIN_REASON = "pier: drains before it stops"
+"""Marks the maintenance that the agent itself has set: any other is a person's, and stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One endpoint as the catalog should hold it."""
+
+    endpoint: Endpoint
+    status: str
+    output: str = ""
+    is_draining: bool = False
+
+
+def is_own(node: Node, container: Container) -> bool:
+    """Pierhead started it, for this cluster."""
+    return container.labels.get(Label.CLUSTER) == node.cluster
+
+
+def endpoints(node: Node, container: Container) -> list[Endpoint]:
+    """The container's endpoints; none of another cluster's, and none while it does not run. Raises: Invalid."""
+    if not container.running:
+        return []
+    if is_own(node, container):
+        return own.endpoints(node, container)
+    return [] if Label.CLUSTER in container.labels else foreign.endpoints(node, container)
+
+
+def wanted(
+    container: Container, endpoints: Iterable[Endpoint], healths: Mapping[str, Health], *, is_draining: bool
+) -> list[Wanted]:
+    """What the catalog should hold of a container with these endpoints, by what probes and engine say."""
+    return [
+        Wanted(endpoint, *_status(container, endpoint, healths.get(endpoint.id)), is_draining) for endpoint in endpoints
+    ]
+
+
+def plan(wanted: Sequence[Wanted], held: Sequence[Held]) -> Plan:
+    """The steps from what the catalog holds of one container to what it should hold; empty when that is the same."""
+    there = {one.id: one for one in held}
+    ids = {one.endpoint.id for one in wanted}
+    gone = [Step("deregister", one.id, "its container has no such port now", one) for one in held if one.id not in ids]
+    return Plan((*gone, *(step for one in wanted for step in _steps(one, there.get(one.endpoint.id)))))
+
+
+def _steps(one: Wanted, held: Held | None) -> list[Step]:
+    endpoint = one.endpoint
+    if held is None:
+        return [] if one.is_draining else [Step("register", endpoint.id, _place(endpoint), one)]
+    if held.meta.get(Meta.INSTANCE) != endpoint.meta.get(Meta.INSTANCE):
+        cause = "another container has this name now"
+        return [Step("deregister", endpoint.id, cause, held), *_steps(one, None)]
+    steps = []
+    if changed := _changes(endpoint, held):
+        steps.append(Step("register", endpoint.id, f"{changed} changed", one))
+    if one.is_draining and held.maintenance is None:
+        steps.append(Step("drain", endpoint.id, "its container is to stop", one))
+    if not one.is_draining and held.maintenance == DRAIN_REASON:
+        steps.append(Step("return", endpoint.id, "its container goes on", one))
+    if not one.is_draining and endpoint.probe.kind is not Kind.TTL and one.status != held.status:
+        kind = "pass" if one.status == PASSING else "fail"
+        steps.append(Step(kind, endpoint.id, one.output, one))
+    return steps
+
+
+def _place(endpoint: Endpoint) -> str:
+    address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+    return f"{endpoint.service} at {address}:{endpoint.port}"
+
+
+def _changes(endpoint: Endpoint, held: Held) -> str:
+    differs = {
+        "service": endpoint.service != held.service,
+        "address": (endpoint.address, endpoint.port) != (held.address, held.port),
+        "tags": endpoint.tags != held.tags,
+        "meta": dict(endpoint.meta) != dict(held.meta),
+        "check": not held.status,
+    }
+    return ", ".join(name for name, is_other in differs.items() if is_other)
+
+
+def _status(container: Container, endpoint: Endpoint, seen: Health | None) -> tuple[str, str]:
+    if container.paused:
+        return CRITICAL, "its container is paused"
+    if decided := health.check(endpoint.probe, container.health, container.health_output):
+        return decided
+    if endpoint.probe.kind is Kind.TTL:
+        return endpoint.probe.initial, ""
+    if not endpoint.probe.is_asked:
+        return PASSING, "its container runs"
+    return (seen.status, seen.output) if seen else (endpoint.probe.initial, "not asked yet")

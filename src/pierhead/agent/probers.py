@@ -1,0 +1,72 @@
+"""One task per endpoint that is probed, and what they have seen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pierhead.agent import health, probes
+from pierhead.agent.endpoint import Endpoint
+from pierhead.agent.health import Health
+from pierhead.wire.docker.client import Engine
+
+
+@dataclass(slots=True)
+class _Prober:
+    endpoint: Endpoint
+    started_at: datetime
+    health: Health
+    task: asyncio.Task[None] = field(init=False)
+
+
+class Probers:
+    """What is seen of an endpoint counts only for the start of the container, and the address, that it was seen of."""
+
+    def __init__(self, group: asyncio.TaskGroup, engine: Engine, changed: Callable[[str], None]) -> None:
+        """`changed` is called with the container's id when the status of one of its endpoints has changed."""
+        self._group = group
+        self._engine = engine
+        self._changed = changed
+        self._all: dict[str, dict[str, _Prober]] = {}
+
+    def keep(self, container: str, started_at: datetime, endpoints: Iterable[Endpoint]) -> Mapping[str, Health]:
+        """Exactly these endpoints of the container are probed; what is known of each."""
+        before = self._all.pop(container, {})
+        now: dict[str, _Prober] = {}
+        for endpoint in endpoints:
+            if not endpoint.probe.is_asked:
+                continue
+            known = before.get(endpoint.id)
+            if known and (known.endpoint, known.started_at) == (endpoint, started_at):
+                now[endpoint.id] = before.pop(endpoint.id)
+            else:
+                now[endpoint.id] = self._begin(container, endpoint, started_at)
+        for prober in before.values():
+            prober.task.cancel()
+        if now:
+            self._all[container] = now
+        return {key: prober.health for key, prober in now.items()}
+
+    def stop(self, container: str) -> None:
+        """None of its endpoints is probed. Idempotent."""
+        for prober in self._all.pop(container, {}).values():
+            prober.task.cancel()
+
+    def _begin(self, container: str, endpoint: Endpoint, started_at: datetime) -> _Prober:
+        prober = _Prober(endpoint, started_at, health.start(endpoint.probe))
+        prober.task = self._group.create_task(self._run(container, prober))
+        return prober
+
+    async def _run(self, container: str, prober: _Prober) -> None:
+        probe = prober.endpoint.probe
+        clock = asyncio.get_running_loop().time
+        while True:
+            answer = await probes.ask(self._engine, prober.endpoint, probe)
+            before, prober.health = prober.health, health.after(prober.health, answer, probe, clock())
+            if before.status != prober.health.status:
+                self._changed(container)
+            wait = health.interval(prober.health, probe).total_seconds()
+            await asyncio.sleep(wait * random.uniform(0.9, 1.0))  # noqa: S311
