@@ -20,7 +20,7 @@ app = typer.Typer()
 
 NAME = "pier.yaml"
 SCHEMA_PATH = "/v1/pier.schema.json"
-_SKIPPED = frozenset(["node_modules", "__pycache__", "venv", "dist", "build", "target", "tests"])
+_SKIPPED = frozenset(["node_modules", "__pycache__", "venv", "target", "tests"])
 _DEEPEST = 3
 _LARGEST_BYTES = 1 << 18
 

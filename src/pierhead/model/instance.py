@@ -44,8 +44,8 @@ class Meta:
     """The port's name."""
     PROTOCOL = "pier-protocol"
     CLUSTER = "pier-cluster"
-    HTTP = "pier-http"
-    """Of a gateway: `host:port` that it listens on for HTTP, where that is not its admin host."""
+    HTTP = "http"
+    """Of a gateway: `host:port` that it listens on for HTTP."""
 
 
 class State(StrEnum):

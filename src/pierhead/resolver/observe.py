@@ -16,7 +16,7 @@ from typing import Any
 
 from pierhead.kit.tasks import Signal
 from pierhead.model import route
-from pierhead.model.instance import Meta
+from pierhead.model.instance import GATEWAY_SERVICE, Meta
 from pierhead.model.route import Route
 from pierhead.resolver.view import Instance, View
 from pierhead.wire.consul import catalog, health, kv
@@ -123,13 +123,19 @@ def _instance(entry: Entry) -> Instance:
     return Instance(
         id=entry.service.id,
         node=entry.node.name,
-        address=meta.get(Meta.HTTP, "").rpartition(":")[0].strip("[]") or entry.service.address,
+        address=_listening(entry) if entry.service.name == GATEWAY_SERVICE else entry.service.address,
         port=entry.service.port,
         tags=entry.service.tags,
         is_usable=all(check.status != CRITICAL for check in entry.checks),
         app=meta.get(Meta.APP, ""),
         environment=meta.get(Meta.ENVIRONMENT, ""),
     )
+
+
+def _listening(entry: Entry) -> str:
+    """Where a gateway takes requests; its admin address where it does so on every address."""
+    host = entry.service.meta.get(Meta.HTTP, "").rpartition(":")[0].strip("[]")
+    return entry.service.address if host in ("", "0.0.0.0", "::", "*") else host  # noqa: S104
 
 
 def _routes(pairs: Sequence[kv.Pair]) -> tuple[dict[str, Route], list[str]]:

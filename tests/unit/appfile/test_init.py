@@ -18,25 +18,36 @@ def test_a_dockerfile_wins_and_tells_its_port() -> None:
     assert (found.build.dockerfile, found.ports[0].container_port) == ("Dockerfile", 9000)
 
 
-def test_a_python_web_app() -> None:
-    found = drafted({"requirements.txt": "Flask==3\n", "notes/__main__.py": ""})
-    assert (found.build.runtime, found.ports[0].container_port) == ("python", 8000)
-    assert found.command == ("python", "-m", "notes")
+def test_a_python_web_app_is_left_to_the_recipe() -> None:
+    found = drafted({"requirements.txt": "Flask==3\n", "app.py": "", "notes/__main__.py": ""})
+    assert (found.build.runtime, found.ports[0].container_port, found.command) == ("python", 8000, ())
 
 
-def test_a_procfile_says_how_it_is_started() -> None:
-    found = drafted({"pyproject.toml": "gunicorn", "Procfile": "web: gunicorn x:app --bind :$PORT\nworker: y\n"})
-    assert found.command == ("sh", "-c", "gunicorn x:app --bind :$PORT")
-    assert found.env == {"PORT": "8000"}
+def test_a_package_that_can_be_run_is_run() -> None:
+    assert drafted({"pyproject.toml": "", "notes/__main__.py": ""}).command == ("python3", "-m", "notes")
 
 
-def test_a_node_app_and_a_site_that_node_builds() -> None:
+def test_a_procfile_is_left_to_the_recipe() -> None:
+    files = {"pyproject.toml": "gunicorn", "Procfile": "web: gunicorn x:app --bind :$PORT\nworker: y\n"}
+    assert drafted(files).command == ()
+    assert "Procfile says how it is started." in init.init(files, "a").reasons
+
+
+def test_a_node_app_and_a_site_in_a_folder() -> None:
     server = {"scripts": {"start": "node ."}, "dependencies": {"express": "5"}}
-    found = drafted({"package.json": json.dumps(server)})
-    assert (found.build.runtime, found.command, found.ports[0].container_port) == ("node", ("npm", "start"), 3000)
-    site = {"scripts": {"build": "vite build"}, "devDependencies": {"vite": "7"}}
-    found = drafted({"package.json": json.dumps(site)})
-    assert (found.build.runtime, found.build.output, found.build.command) == ("static", "dist", ("npm", "run", "build"))
+    files = {"package.json": json.dumps(server)}
+    found = drafted(files)
+    assert (found.build.runtime, found.command, found.ports[0].container_port) == ("node", (), 3000)
+    assert any("package-lock.json is not" in reason for reason in init.init(files, "a").reasons)
+    found = drafted({"package.json": "{}", "dist/index.html": ""})
+    assert (found.build.runtime, found.build.output) == ("static", "dist")
+
+
+def test_a_repository_that_says_nothing_is_told_what_is_missing() -> None:
+    assert init.init({"pyproject.toml": ""}, "a").reasons[1:3] == (
+        "Neither uv.lock nor requirements.txt is: nothing is installed. `uv lock` writes one.",
+        "Nothing says how it is started: add `command`.",
+    )
 
 
 def test_a_folder_of_pages() -> None:
