@@ -23,7 +23,7 @@ import pytest
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
 
-PIER = (sys.executable, "-c", "from pierhead.cli import lifecycle; lifecycle.app()")
+PIER = (sys.executable, "-c", "from pierhead.cli.main import main; main()")
 SECONDS = 60
 
 

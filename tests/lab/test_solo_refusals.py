@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="the other refusals are seen by root only")]
 
-PIER = (sys.executable, "-c", "from pierhead.cli import lifecycle; lifecycle.app()")
+PIER = (sys.executable, "-c", "from pierhead.cli.main import main; main()")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
