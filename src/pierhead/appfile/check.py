@@ -28,6 +28,7 @@ def check(data: Mapping[str, Any], environment: str = "") -> Iterator[Fault]:
     yield from _build(_mapping(data.get("build")))
     yield from _twice(("secrets",), data.get("secrets"))
     yield from _lengths(data.get("app"), environment, ports)
+    yield from _not_yet(data, ports)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -133,6 +134,15 @@ def _lengths(app: Any, environment: str, ports: Mapping[str, Any]) -> Iterator[F
         if len(f"{app}-{environment}-{name}") > _LONGEST_SERVICE:
             reason = f"{app}-{environment}-{name} has more than {_LONGEST_SERVICE} characters"
             yield Fault(("ports", name), reason)
+
+
+def _not_yet(data: Mapping[str, Any], ports: Mapping[str, Any]) -> Iterator[Fault]:
+    """What the schema names and nothing carries out so far: refused, because it would be ignored in silence."""
+    if "dockerfile" not in _mapping(data.get("build")) and _mapping(data.get("build")).get("command") is not None:
+        yield Fault(("build", "command"), "no recipe runs it yet", "commit what it makes, or use a Dockerfile")
+    for name, port in ports.items():
+        if port.get("mode") == "same":
+            yield Fault(("ports", name, "mode"), "same is not carried out yet", "the engine chooses the host port")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -203,7 +203,7 @@ class Port(Part):
     """The port of every gateway that leads here. Without it a `tcp` port is given a free one at its first release."""
     mode: Literal["nat", "same"] | None = None
     """`nat`: the engine chooses the host port. `same`: Pierhead chooses one and the container's has the same number,
-    for protocols that register their own address. Default: `same` for `dubbo`, else `nat`."""
+    for protocols that register their own address; refused for now, because nothing carries it out yet."""
 
 
 class Health(Part):
@@ -291,9 +291,9 @@ class Build(Part):
     args: dict[Variable, Value] = {}
     """Build arguments. Never put a secret here: they can be read from the image."""
     command: Command | None = None
-    """Run in the source tree once the dependencies are there: `npm run build`."""
+    """Run in the source tree once the dependencies are there: `npm run build`. Refused for now: no recipe runs it yet."""
     output: Inside | None = None
-    """The folder that holds the site once `command` has run (`runtime: static`)."""
+    """The folder that holds the site (`runtime: static`). Default: the repository itself."""
 
 
 class App(Part):

@@ -23,7 +23,7 @@ from pierhead.model.app import (
 WHOLE = """
     x-probe: &probe {interval: 3s, timeout: 500ms}
     app: notes
-    build: {runtime: python, command: make assets}
+    build: {runtime: python, base: "python:3.11"}
     ports:
       web: {port: 8000, hosts: [Notes.Localhost, "*.notes.localhost"], paths: [/, /api], service_port: 7001}
       rpc: {port: 20880, protocol: dubbo}
@@ -74,7 +74,7 @@ def test_everything_that_can_be_said_is_in_the_spec() -> None:
         network=Network.HOST,
         deploy=Deploy(Strategy.STOP_FIRST, 3, timedelta(minutes=5), timedelta(seconds=90), timedelta()),
         labels={"disk": "ssd"},
-        build=BuildSpec(runtime="python", command=("make", "assets")),
+        build=BuildSpec(runtime="python", base="python:3.11"),
     )
 
 
@@ -194,6 +194,8 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
         ("app: x\nsecrets: [A, A]", "A is named twice"),
         ("app: x\nbuild: {dockerfile: ../x}", "inside the repository"),
         ("app: x\nbuild: {dockerfile: x, runtime: node}", "dockerfile replaces recipes"),
+        ("app: x\nbuild: {command: make}", "no recipe runs it yet"),
+        ("app: x\nports: {a: {port: 1, mode: same}}", "not carried out yet"),
         ("app: x\ndeploy: {deadline: 0s}", "must be longer than 0s"),
         ("app: x\nenvironments: 3", "must be a mapping"),
         ("app: x\nenvironments: {dev: 3}", "must be a mapping"),
