@@ -85,6 +85,8 @@ class Lab:
     options: Options
     catalog: Consul
     session: aiohttp.ClientSession
+    scope: contextlib.AsyncExitStack
+    """Of the catalog."""
     backends: list[Backend] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
     _child: asyncio.subprocess.Process | None = None
@@ -151,6 +153,14 @@ class Lab:
         found = await self.server(service, backend)
         return bool(found and found.state == state)
 
+    @contextlib.asynccontextmanager
+    async def another_catalog(self, folder: Path) -> AsyncIterator[None]:
+        """In place of the catalog there is an empty one, at the same address."""
+        await self.scope.aclose()
+        port = int(self.catalog.url.rsplit(":", 1)[1])
+        async with server.serving(server.Options(port=port, data=folder)):
+            yield
+
     async def start(self) -> None:
         """The controller runs in this process."""
         self._task = asyncio.ensure_future(loop.run(self.options))  # noqa: TID251
@@ -178,6 +188,17 @@ class Lab:
         await self._child.wait()
         self._child = None
 
+    async def close(self) -> None:
+        """Nothing of it runs any more."""
+        for backend in self.backends:
+            backend.release.set()
+        await self.stop()
+        if self._child:
+            await self.kill_child()
+        await loop.stop_haproxy(self.options.data)
+        for backend in self.backends:
+            await backend.stop()
+
     async def _is_up(self) -> bool:
         try:
             return bool((await self.status())["haproxy"]["pid"])
@@ -198,25 +219,16 @@ asyncio.run(gateway.alone(Options("lab", url, "127.0.0.1", int(http), "127.0.0.1
 @contextlib.asynccontextmanager
 async def lab(folder: Path) -> AsyncIterator[Lab]:
     """A catalog and a gateway that is not started yet. Afterwards nothing of it runs."""
-    data = folder / "gw"
-    async with (
-        server.serving(server.Options(port=0, data=folder / "catalog")) as address,
-        Consul(address.url) as catalog,
-        aiohttp.ClientSession() as session,
-    ):
-        options = Options("lab", address.url, "127.0.0.1", free_port(), "127.0.0.1", free_port(), data)
-        found = Lab(options, catalog, session)
-        try:
-            yield found
-        finally:
-            for backend in found.backends:
-                backend.release.set()
-            await found.stop()
-            if found._child:
-                await found.kill_child()
-            await loop.stop_haproxy(data)
-            for backend in found.backends:
-                await backend.stop()
+    async with contextlib.AsyncExitStack() as scope:
+        serving = server.serving(server.Options(port=0, data=folder / "catalog"))
+        address = await scope.enter_async_context(serving)
+        async with Consul(address.url) as catalog, aiohttp.ClientSession() as session:
+            options = Options("lab", address.url, "127.0.0.1", free_port(), "127.0.0.1", free_port(), folder / "gw")
+            found = Lab(options, catalog, session, scope)
+            try:
+                yield found
+            finally:
+                await found.close()
 
 
 def kill(pid: int) -> None:

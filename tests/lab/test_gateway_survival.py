@@ -12,6 +12,7 @@ from tests.lab.gateway_lab import Backend, Lab, free_port, kill, lab, until
 
 from pierhead.gateway import loop
 from pierhead.kit import process
+from pierhead.wire.consul import health
 from pierhead.wire.haproxy import master
 
 HOST = "notes.dev.localhost"
@@ -199,3 +200,23 @@ async def ended(pid: int) -> bool:
 
 async def holds(path: Path, text: str) -> bool:
     return await asyncio.to_thread(lambda: path.exists() and text in path.read_text())
+
+
+async def test_a_catalog_that_forgot_everything_takes_nothing_away_at_once(gateway: Lab, tmp_path: Path) -> None:
+    await gateway.start()
+    one = await notes(gateway)
+    await until(lambda: gateway.has_reloaded(1))
+    async with gateway.another_catalog(tmp_path / "empty"):
+        await until(lambda: in_catalog(gateway, "live"))
+        await until(lambda: is_announced(gateway))
+        assert await gateway.answers(HOST, 200)
+        assert await gateway.is_in("ready", "notes-dev", one)
+
+
+async def in_catalog(gateway: Lab, state: str) -> bool:
+    return bool((await gateway.status())["catalog"]["state"] == state)
+
+
+async def is_announced(gateway: Lab) -> bool:
+    found, _ = await health.service(gateway.catalog, "pier-gateway", passing=True)
+    return bool(found)

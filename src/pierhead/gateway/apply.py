@@ -31,6 +31,9 @@ class Proxy:
         self.started = asyncio.Event()
         """Set while there is a process."""
         self.layout = Layout()
+        """What was carried out last."""
+        self.has_followed = False
+        """It was carried out at least once: before that nothing can be said of any service."""
         self.reloads = 0
         self.version = ""
         self.failure = ""
@@ -62,15 +65,16 @@ class Proxy:
         elif self._snapshot is None:
             await self._look(snapshot)
         wanted = self._draw(snapshot)
-        changed = [name for name, pool in wanted.pools.items() if self.layout.pools.get(name) is not pool]
-        await self._carry_out(wanted, changed)
+        before = self.layout.pools if self._snapshot else {}
+        await self._carry_out(wanted, [name for name, pool in wanted.pools.items() if before.get(name) is not pool])
         self.layout, self._snapshot, self.index = wanted, snapshot, snapshot.index
+        self.has_followed = True
 
     async def _raise(self, snapshot: Snapshot) -> None:
         """There is a process, with everything known of it: the one that still runs, or a new one."""
         self.process = haproxy.find(self.frame)
         if self.process is None:
-            self._loaded, self._actual, self.layout, self._snapshot = Structure(), {}, Layout(), None
+            self._loaded, self._actual, self._snapshot = Structure(), {}, None
             wanted = self._draw(snapshot)
             self.process = await haproxy.start(self.options, self.frame, render.files(self.frame, wanted))
             log.info("Started HAProxy.", extra={"pid": self.process.pid})
@@ -86,7 +90,7 @@ class Proxy:
         self._actual = _by_pool(await worker.servers(self.frame.worker))
         ports = await worker.frontends(self.frame.worker)
         self._loaded = Structure(ports={int(name.removeprefix("port:")): "?" for name in ports if name[:5] == "port:"})
-        self.layout, self._snapshot = Layout(), None
+        self._snapshot = None
         wanted = self._draw(snapshot, is_structure_known=False)
         if render.fingerprint(self.frame, wanted) == info.description:
             self._loaded = wanted.structure

@@ -31,6 +31,8 @@ FIRST_ANSWER = timedelta(seconds=10)
 """How long a HAProxy that runs is left alone at the start while the catalog does not answer."""
 FIRST_GUESS = timedelta(seconds=1)
 """How long the start of HAProxy waits for the catalog."""
+HELD_LOOK = timedelta(seconds=1)
+"""How often the routes are asked for while it is not believed that all of them are gone."""
 LOOK_AGAIN = timedelta(seconds=30)
 """How often what HAProxy has is read although nothing changed."""
 
@@ -119,14 +121,14 @@ async def _watch_routes(client: Consul, known: Known) -> None:
 
     async def once() -> None:
         nonlocal index
-        found = await observe.routes(client, index)
-        _see(known, index, found.index)
-        index = found.index
+        asked, index = index, 0  # whoever answers after a failure may have begun anew, and is asked without an index
+        found = await observe.routes(client, asked)
+        _see(known, asked, found.index)
         if known.in_doubt and not found.routes and known.snapshot.routes:
             log.warning("All routes vanished right after an outage of the catalog; they are kept for now.")
-            await asyncio.sleep(1)
-            index = 0
+            await asyncio.sleep(HELD_LOOK.total_seconds())
             return
+        index = found.index
         known.put_routes(found.routes, found.refused, found.index)
 
     await _repeat(once, known)
@@ -169,8 +171,9 @@ async def _watch_checks(client: Consul, known: Known, stale: _Stale) -> None:
 
     async def once() -> None:
         nonlocal index, seen
-        found, following = await observe.marks(client, index)
-        _see(known, index, following)
+        asked, index = index, 0
+        found, following = await observe.marks(client, asked)
+        _see(known, asked, following)
         stale.add(observe.changed(seen, found))
         index, seen = following, found
 

@@ -162,8 +162,8 @@ async def _processes(proxy: Proxy) -> records.Processes | None:
 
 
 def _state(proxy: Proxy, known: Known, problems: Sequence[object]) -> str:
-    if proxy.process is None:
-        return "starting" if not proxy.failure else "degraded"
+    if not proxy.has_followed:
+        return "starting"
     return "ready" if known.is_live and not problems else "degraded"
 
 

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from pierhead.gateway import brake
+from pierhead.model.instance import Endpoint, State
+
+
+def some(count: int, state: State = State.HEALTHY) -> list[Endpoint]:
+    return [Endpoint(str(n), "s", "10.0.0.1", n + 1, state, {}) for n in range(count)]
+
+
+def test_most_of_them_gone_at_once_is_doubtful() -> None:
+    assert brake.is_doubtful(some(4), some(1))
+    assert brake.is_doubtful(some(1), [])
+
+
+def test_half_of_them_gone_is_believed() -> None:
+    assert not brake.is_doubtful(some(4), some(2))
+    assert not brake.is_doubtful([], [])
+
+
+def test_those_that_were_drained_may_go() -> None:
+    assert not brake.is_doubtful(some(4, State.DRAINING), [])

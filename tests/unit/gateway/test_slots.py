@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pierhead.gateway import slots
+
+KEYS = st.tuples(st.sampled_from(["10.0.0.1", "10.0.0.2", "::1"]), st.integers(1, 12))
+HELD = st.lists(st.none() | KEYS, max_size=16)
+
+
+@given(HELD, st.lists(KEYS, max_size=30))
+def test_everyone_wanted_has_exactly_one_slot_and_nobody_else_has_any(
+    held: list[slots.Key | None], wanted: list[slots.Key]
+) -> None:
+    seated = [key for key in slots.assign(held, wanted) if key]
+    assert sorted(seated) == sorted(set(wanted))
+
+
+@given(HELD, st.lists(KEYS, max_size=30))
+def test_who_has_a_slot_and_is_still_wanted_keeps_it(held: list[slots.Key | None], wanted: list[slots.Key]) -> None:
+    after = slots.assign(held, wanted)
+    for index, key in enumerate(held):
+        if key in wanted and held.index(key) == index:
+            assert after[index] == key
+
+
+@given(HELD, st.lists(KEYS, max_size=30))
+def test_there_are_never_fewer_slots_than_before(held: list[slots.Key | None], wanted: list[slots.Key]) -> None:
+    after = slots.assign(held, wanted)
+    assert len(after) >= max(len(held), slots.LEAST)
+    assert slots.assign(after, wanted) == after
+
+
+def test_slots_grow_by_doubling() -> None:
+    assert [slots.size(0, 0), slots.size(8, 8), slots.size(8, 9), slots.size(8, 33)] == [8, 8, 16, 64]
+
+
+def test_a_slot_that_was_just_freed_is_used_last() -> None:
+    a, b, c = ("h", 1), ("h", 2), ("h", 3)
+    assert slots.assign((a, b, *[None] * 6), [b, c])[:4] == (None, b, c, None)
+
+
+def test_without_declared_weights_every_server_counts_the_same() -> None:
+    assert slots.weights(["v1", "v1", "v2"], {}) == [100, 100, 100]
+
+
+def test_a_release_s_weight_is_divided_over_its_servers() -> None:
+    assert slots.weights(["v1", "v1", "v1", "v2"], {"v1": 75, "v2": 25}) == [256, 256, 256, 256]
+    assert slots.weights(["v1", "v2"], {"v1": 90, "v2": 10}) == [256, 28]
+    assert slots.weights(["v1", "v2"], {"v2": 0}) == [256, 0]
+
+
+@given(st.lists(st.sampled_from(["v1", "v2", "v3"]), max_size=20), st.dictionaries(st.just("v1"), st.integers(0, 256)))
+def test_weights_are_what_haproxy_takes(releases: list[str], declared: dict[str, int]) -> None:
+    assert all(0 <= weight <= 256 for weight in slots.weights(releases, declared))
