@@ -1,0 +1,288 @@
+"""One agent on the real engine, with a catalog of its own, gateways that say what a test wants, and small apps.
+
+Everything carries a cluster name that no other test uses; afterwards nothing of it is left in the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tarfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from pierhead.agent import loop
+from pierhead.agent.options import Options
+from pierhead.catalog import server
+from pierhead.kit import errors
+from pierhead.model.instance import GATEWAY_SERVICE, Label, State, state
+from pierhead.wire.consul import agent, health
+from pierhead.wire.consul.client import Consul
+from pierhead.wire.consul.records import Entry
+from pierhead.wire.docker import containers, images
+from pierhead.wire.docker.client import Engine
+from pierhead.wire.docker.images import Build
+
+SOCKET = os.environ.get("PIER_ENGINE_SOCKET", "unix:///var/run/docker.sock")
+IMAGE = "pier-agent-lab:1"
+WEB = "httpd -f -p 8000 -h /www"
+"""Ends at once on SIGTERM."""
+_DOCKERFILE = b"""FROM scratch
+COPY busybox /bin/busybox
+COPY busybox /bin/sh
+COPY index.html /www/index.html
+EXPOSE 8000/tcp
+ENTRYPOINT ["/bin/sh", "-c"]
+CMD ["exec busybox httpd -f -p 8000 -h /www"]
+"""
+
+
+async def until(true: Callable[[], Awaitable[object]], seconds: float = 15, what: str = "") -> float:
+    """The seconds after which `true` gave something true."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        if await true():
+            return time.monotonic() - begin
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"not within {seconds} s: {what or true}")
+
+
+class Gateway:
+    """A gateway's status API. It follows the catalog's maintenance and reports `requests` open on every server."""
+
+    def __init__(self, name: str, catalog: Consul) -> None:
+        self.name, self.catalog = name, catalog
+        self.requests = 0
+        self.is_slow_to_apply = False
+        """It still sends requests to what drains."""
+        self.is_mute = False
+        self.asked = 0
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.add_routes([web.get("/v1/status", self._status), web.get("/v1/services/{name}", self._service)])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        port = free_port()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        check = agent.Check(ttl=timedelta(hours=1), status="passing")
+        await agent.register(
+            self.catalog,
+            agent.Registration(GATEWAY_SERVICE, f"{GATEWAY_SERVICE}:{self.name}", "127.0.0.1", port, checks=(check,)),
+        )
+
+    async def stop(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return web.json_response({"name": self.name, "state": "ready"})
+
+    async def _service(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        if self.is_mute:
+            return web.Response(status=500, text="{}")
+        name = request.match_info["name"]
+        entries, index = await health.service(self.catalog, name)
+        if not entries:
+            return web.json_response({"error": "no such service"}, status=404)
+        return web.json_response({"service": name, "index": index, "servers": [self._server(one) for one in entries]})
+
+    def _server(self, entry: Entry) -> dict[str, object]:
+        drains = state_of(entry) is State.DRAINING and not self.is_slow_to_apply
+        return {
+            "id": entry.service.id,
+            "address": entry.address,
+            "port": entry.service.port,
+            "release": "v1",
+            "state": "draining" if drains else "ready",
+            "weight": 1,
+            "requests": self.requests,
+        }
+
+
+@dataclass
+class Lab:
+    options: Options
+    engine: Engine
+    catalog: Consul
+    names: list[str] = field(default_factory=list)
+    gateways: list[Gateway] = field(default_factory=list)
+    _task: asyncio.Task[None] | None = None
+    _child: asyncio.subprocess.Process | None = None
+
+    # Containers
+
+    async def own(self, service: str, script: str = f"exec busybox {WEB}", **labels: Any) -> str:
+        """The name of one of Pierhead's own containers, which runs: published, stopped by SIGCONT."""
+        values: dict[str, Any] = {
+            Label.PORTS: [{"name": "web", "port": 8000, "protocol": "http", "service": service}],
+            Label.HEALTH: {"probe": "http", "path": "/", "port": "web", "interval_seconds": 0.2, "timeout_seconds": 1},
+            Label.STOP: {"drain_seconds": 10, "stop_seconds": 5},
+            **{f"pier.{key}": value for key, value in labels.items()},
+        }
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+        base = {
+            Label.CLUSTER: self.options.cluster,
+            Label.APP: "notes",
+            Label.ENVIRONMENT: "dev",
+            Label.RELEASE: "v1",
+        }
+        return await self.container(script, {**base, **texts}, {"StopSignal": "SIGCONT", "StopTimeout": 20})
+
+    async def container(
+        self, script: str, labels: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None
+    ) -> str:
+        """The name of a container that runs."""
+        name = f"pier-agent-lab-{uuid.uuid4().hex[:8]}"
+        self.names.append(name)
+        host = {"PortBindings": {"8000/tcp": [{"HostPort": "0"}]}, "Init": True}
+        body = {"Image": IMAGE, "Cmd": [script], "Labels": dict(labels or {}), "HostConfig": host, **(more or {})}
+        await containers.create(self.engine, body, name=name)
+        await containers.start(self.engine, name)
+        return name
+
+    async def runs(self, name: str) -> bool:
+        return (await containers.inspect(self.engine, name)).running
+
+    async def ended(self, name: str) -> bool:
+        return not await self.runs(name)
+
+    async def exit_code(self, name: str) -> int:
+        return (await containers.inspect(self.engine, name)).exit_code
+
+    # The catalog
+
+    async def entries(self, service: str) -> tuple[Entry, ...]:
+        return (await health.service(self.catalog, service))[0]
+
+    async def is_in(self, wanted: State, service: str, count: int = 1) -> bool:
+        found = [state_of(entry) for entry in await self.entries(service)]
+        return found == [wanted] * count
+
+    async def passes(self, service: str, count: int = 1) -> None:
+        await until(lambda: self.is_in(State.HEALTHY, service, count), what=f"{service} passes")
+
+    async def is_gone(self, service: str) -> bool:
+        return not await self.entries(service)
+
+    async def index(self) -> int:
+        """Of the last change to any check."""
+        return (await health.state(self.catalog))[1]
+
+    async def gateway(self, name: str) -> Gateway:
+        found = Gateway(name, self.catalog)
+        await found.start()
+        self.gateways.append(found)
+        return found
+
+    # The agent
+
+    async def start(self, **changes: Any) -> None:
+        """The agent runs in this process."""
+        self.options = replace(self.options, **changes)
+        self._task = asyncio.ensure_future(loop.run(self.options))  # noqa: TID251
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def start_child(self) -> None:
+        """The agent runs in a process of its own, which can be killed."""
+        o = self.options
+        self._child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from pierhead.cli.main import main; main()", "agent"),
+            *("--engine", o.engine, "--catalog", o.catalog_url, "--advertise", o.advertise),
+            *("--data", str(o.data), "--node-name", o.node_name, "--cluster", o.cluster),
+        )
+
+    async def kill_child(self) -> None:
+        if self._child:
+            self._child.send_signal(signal.SIGKILL)
+            await self._child.wait()
+            self._child = None
+
+
+@contextlib.asynccontextmanager
+async def lab(folder: Path) -> AsyncIterator[Lab]:
+    """An engine, a catalog, and an agent that is not started yet. Afterwards nothing of it is left."""
+    async with (
+        server.serving(server.Options(port=0, data=folder / "catalog")) as address,
+        Engine(SOCKET) as engine,
+        Consul(address.url) as catalog,
+    ):
+        await _image(engine)
+        mark = uuid.uuid4().hex[:8]
+        options = Options(
+            engine=SOCKET,
+            catalog_url=address.url,
+            advertise="127.0.0.1",
+            data=folder / "agent",
+            node_name=f"lab-{mark}",
+            cluster=f"lab-{mark}",
+            look=timedelta(milliseconds=200),
+        )
+        found = Lab(options, engine, catalog)
+        try:
+            yield found
+        finally:
+            await found.stop()
+            await found.kill_child()
+            for gateway in found.gateways:
+                await gateway.stop()
+            for name in found.names:
+                with contextlib.suppress(errors.NotFound):
+                    await containers.remove(engine, name, force=True)
+
+
+def state_of(entry: Entry) -> State:
+    return state({check.id: check.status for check in entry.checks}, entry.service.id)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _image(engine: Engine) -> None:
+    try:
+        await images.inspect(engine, IMAGE)
+    except errors.NotFound:
+        files = {"Dockerfile": _DOCKERFILE, "busybox": _busybox(), "index.html": b"hello\n"}
+        async for _ in images.build(engine, _tar(files), Build(IMAGE)):
+            pass
+
+
+def _busybox() -> bytes:
+    found = shutil.which("busybox")
+    assert found, "busybox is needed to make an image from"
+    return Path(found).read_bytes()
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(data), 0o755
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
