@@ -291,7 +291,8 @@ class Build(Part):
     args: dict[Variable, Value] = {}
     """Build arguments. Never put a secret here: they can be read from the image."""
     command: Command | None = None
-    """Run in the source tree once the dependencies are there: `npm run build`. Refused for now: no recipe runs it yet."""
+    """Run in the source tree once the dependencies are there: `npm run build`.
+    Refused for now: no recipe runs it yet."""
     output: Inside | None = None
     """The folder that holds the site (`runtime: static`). Default: the repository itself."""
 
