@@ -267,7 +267,7 @@ async def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     parser.add_argument("--only", choices=["embedded", "real"])
     given = parser.parse_args()
-    scale = Scale(0.5, 100, SERVICES // 10) if given.quick else Scale(3.0, 500, SERVICES)
+    scale = Scale(0.5, 100, SERVICES // 10) if given.quick else Scale(2.0, 300, SERVICES)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
     results = {}

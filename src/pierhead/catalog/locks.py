@@ -71,11 +71,19 @@ def end(state: State, session: Session) -> list[str]:
 
 
 def end_with(state: State, check: Check) -> None:
-    """No session rests on the check: it turned critical or is about to go."""
-    for session in state.all(Session):
-        on_service = {str(each.get("ID", "")) for each in session.service_checks or ()}
-        if session.node.lower() == check.node.lower() and check.id in {*session.node_checks, *on_service}:
-            end(state, session)
+    """No session rests on the check, which is about to go."""
+    for session in resting_on(state, check):
+        end(state, session)
+
+
+def resting_on(state: State, check: Check) -> list[Session]:
+    """The sessions that live only as long as the check is there and not critical."""
+    return [
+        session
+        for session in state.all(Session)
+        if session.node.lower() == check.node.lower()
+        and check.id in {*session.node_checks, *(each.get("ID", "") for each in session.service_checks or ())}
+    ]
 
 
 def end_on(state: State, node: str) -> None:

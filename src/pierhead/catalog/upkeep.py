@@ -48,7 +48,8 @@ class Upkeep:
             if kind == "check":
                 self._follow_check(key, row if isinstance(row, Check) else None, now)
                 if isinstance(row, Check) and locks.is_critical(row):
-                    locks.end_with(self.state, row)
+                    for session in locks.resting_on(self.state, row):
+                        self.end_session(session, now)
             elif kind == "session":
                 self._follow_session(key, row if isinstance(row, Session) else None, now)
         if are_checks_changed:

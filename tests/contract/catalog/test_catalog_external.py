@@ -90,12 +90,12 @@ async def test_whoever_looks_near_sees_that_node_first(consul: Consul, name: str
     ],
 )
 async def test_bad_input_is_refused_and_changes_nothing(consul: Consul, path: str, body: bytes) -> None:
-    before = (await catalog.services(consul))[0]
     bare, _, query = path.partition("?")
     params = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
     with pytest.raises(errors.Invalid):
         await consul.put(bare, body, params)
-    assert (await catalog.services(consul))[0] == before
+    assert not {"x", "no-name"} & (await catalog.services(consul))[0].keys()
+    assert (await kv.get(consul, "x"))[0] is None
 
 
 async def test_what_old_and_new_clients_write_is_understood(consul: Consul, name: str) -> None:
