@@ -50,5 +50,5 @@ class Release:
 
 def engine_name(cluster: str, app: str, environment: str, number: int) -> str:
     """The engine service that a release runs as: `notes-dev-v3`; another cluster than `pier` goes in front."""
-    prefix = "" if cluster == "pier" else f"{cluster}."
+    prefix = "" if cluster == "pier" else f"{cluster}-"
     return f"{prefix}{app}-{environment}-v{number}"

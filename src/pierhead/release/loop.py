@@ -113,6 +113,8 @@ async def _advance(ctx: Context, scene: _Scene, there: Cluster, memory: Memory) 
         steps = plan(target, await _running(ctx, scene, mine, there)).steps
         for step in steps:
             await _take(ctx, scene, step, {service.name: service for service in mine}, memory)
+    except errors.Invalid as error:
+        await _refuse(ctx, place, error)
     except errors.PierError as error:
         await _say(ctx, place.moving, Step("wait", place.app, str(error)), memory)
         _log.warning("A step was not taken: %s", error, extra={"app": place.app, "environment": place.environment})
@@ -179,6 +181,13 @@ async def _fail(ctx: Context, moving: Deployment, step: Step, service: Service |
         await deployments.note(ctx, moving.id, "log", "\n".join(lines))
     await deployments.end(ctx, moving.id, DeploymentState.FAILED, step.cause)
     _log.warning("A deployment failed: %s.", step, extra={"deployment": moving.id})
+
+
+async def _refuse(ctx: Context, place: Place, error: errors.Invalid) -> None:
+    """The engine will never take what the release asks for, so nothing is waited for."""
+    _log.warning("The engine refused a step: %s", error, extra={"app": place.app, "environment": place.environment})
+    if place.moving:
+        await deployments.end(ctx, place.moving.id, DeploymentState.FAILED, str(error))
 
 
 async def _say(ctx: Context, moving: Deployment | None, step: Step, memory: Memory) -> None:

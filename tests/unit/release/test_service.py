@@ -33,7 +33,7 @@ SPEC = Spec(
 def test_a_release_is_an_engine_service_with_its_own_name() -> None:
     made = service.spec("pier", release(SPEC), 2, [])
     assert (made.name, made.replicas, made.image) == ("notes-dev-v3", 2, "r/notes@sha256:1")
-    assert service.spec("other", release(SPEC), 2, []).name == "other.notes-dev-v3"
+    assert service.spec("other", release(SPEC), 2, []).name == "other-notes-dev-v3"
     assert made.ports == [EnginePort(8000), EnginePort(9000)]
     assert made.mounts == [Mount("volume", "pier.notes.dev.data", "/data"), Mount("bind", "/srv/x", "/x", True)]
     assert made.constraints == ["node.labels.disk == ssd"]
