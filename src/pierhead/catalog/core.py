@@ -131,6 +131,9 @@ class Core:
         except Rejected as error:
             self.context.state.take_back()
             return reply.rejection(error)
+        except BaseException:
+            self.context.state.take_back()
+            raise
 
     def _keep(self, key: tuple[object, ...], index: int, answer: Reply) -> None:
         old = self._cache.pop(key, None)
@@ -244,6 +247,8 @@ class _Reader:
 
 
 def _with_index(answer: Reply, index: int) -> Reply:
+    if not index:
+        return answer
     return replace(answer, headers=(("X-Consul-Index", str(index)), *_KNOWN, *answer.headers))
 
 

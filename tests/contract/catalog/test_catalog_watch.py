@@ -133,3 +133,19 @@ async def test_parameters_that_mean_nothing_are_refused(consul: Consul, query: s
     params = dict(part.partition("=")[::2] for part in query.split("&"))
     with pytest.raises(errors.Invalid):
         await consul.get("/v1/catalog/services", params)
+
+
+async def test_one_service_of_the_agent_is_watched_by_the_hash_of_its_content(consul: Consul, name: str) -> None:
+    await agent.register(consul, agent.Registration(name, port=1))
+    path = f"/v1/agent/service/{name}"
+    known = (await consul.get(path)).json()["ContentHash"]
+    begun = monotonic()
+    same = (await consul.get(path, {"hash": known, "wait": "400ms"})).json()
+    assert monotonic() - begun >= 0.4
+    assert same["ContentHash"] == known
+    changed = await woken(
+        consul.get(path, {"hash": known, "wait": "4s"}), agent.register(consul, agent.Registration(name, port=2))
+    )
+    assert changed.json()["Port"] == 2
+    assert changed.json()["ContentHash"] != known
+    await agent.deregister(consul, name)

@@ -59,7 +59,7 @@ def service(context: Context, request: Request, tail: str) -> Outcome:
     answer = reply.of({**shape, "ContentHash": digest}, headers=(("X-Consul-ContentHash", digest),))
     if request.get("hash") != digest:
         return answer
-    return Watch(request.index, (f"service:{row.name.lower()}",), lambda: answer, waits_for_content=True)
+    return Watch(0, (f"service:{row.name.lower()}",), lambda: answer, waits_for_content=True)
 
 
 def maintenance(context: Context, request: Request, tail: str) -> Outcome:
