@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 _TTL = timedelta(hours=8760)
 """A dead agent must never take a working endpoint away."""
-_OUTPUT_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +47,7 @@ async def _register(target: Target, step: Step) -> None:
     if before is None:
         await _refuse_strangers(target, step.target)
     await agent.register(target.consul, registration(target.node, wanted), replace_checks=False)
-    # A check that was there keeps its status, whatever the registration says.
-    held = mirror.after(
-        wanted,
-        status=(before.status if before else "") or wanted.status,
-        maintenance=before.maintenance if before else None,
-    )
-    target.mirror.put(held)
+    target.mirror.put(mirror.after(wanted, before))
 
 
 async def _refuse_strangers(target: Target, service_id: str) -> None:
@@ -79,12 +72,10 @@ async def _deregister(target: Target, step: Step) -> None:
 async def _update(target: Target, step: Step) -> None:
     wanted: Wanted = step.data
     try:
-        await agent.update_check(
-            target.consul, observe.check_id(step.target), wanted.status, wanted.output[:_OUTPUT_LIMIT]
-        )
+        await agent.update_check(target.consul, observe.check_id(step.target), wanted.status, wanted.output)
     except errors.NotFound as error:
         raise _lost(step) from error
-    _note(target, step.target, status=wanted.status)
+    _note(target, step.target, status=wanted.status, output=wanted.output)
 
 
 async def _drain(target: Target, step: Step) -> None:

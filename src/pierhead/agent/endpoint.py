@@ -92,5 +92,6 @@ class Held:
     tags: tuple[str, ...]
     meta: Mapping[str, str]
     status: str
+    output: str
     maintenance: str | None
     """Why it is in maintenance; None when it is not."""

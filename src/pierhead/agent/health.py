@@ -20,7 +20,10 @@ class Health:
     """One endpoint, as its probe has seen it."""
 
     status: str
-    output: str = "not asked yet"
+    output: str = ""
+    """What the answer that decided said; empty while none has."""
+    reason: str = ""
+    """The part of it that is the same as long as the cause is."""
     successes: int = 0
     """In a row."""
     failures: int = 0
@@ -34,7 +37,13 @@ class Health:
 @dataclass(frozen=True, slots=True)
 class Answer:
     passed: bool
-    output: str
+    reason: str
+    detail: str = ""
+    """What may differ every time."""
+
+    @property
+    def output(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 def start(probe: Probe) -> Health:
@@ -58,11 +67,13 @@ def after(health: Health, answer: Answer, probe: Probe, now: float) -> Health:
     if answer.passed and is_passing:
         return replace(counted, has_passed=True)
     if answer.passed and not is_passing and counted.successes >= rise(probe, falls):
-        return replace(counted, status=PASSING, output=answer.output, has_passed=True)
-    if not answer.passed and (not is_passing or counted.failures >= probe.fall):
-        fell = (*falls, now) if is_passing else falls
-        return replace(counted, status=CRITICAL, output=answer.output, falls=fell)
-    return counted
+        return replace(counted, status=PASSING, output=answer.output, reason=answer.reason, has_passed=True)
+    if answer.passed or (is_passing and counted.failures < probe.fall):
+        return counted
+    fell = replace(counted, status=CRITICAL, falls=(*falls, now) if is_passing else falls)
+    if not is_passing and answer.reason == health.reason:
+        return fell
+    return replace(fell, output=answer.output, reason=answer.reason)
 
 
 def rise(probe: Probe, falls: tuple[float, ...]) -> int:

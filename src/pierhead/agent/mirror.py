@@ -60,8 +60,8 @@ class Mirror:
         self._written[service_id] = self._version
 
 
-def after(wanted: Wanted, *, status: str, maintenance: str | None) -> Held:
-    """What the catalog holds once it was told of `wanted`."""
+def after(wanted: Wanted, before: Held | None) -> Held:
+    """What the catalog holds once `wanted` was registered: a check that was there keeps what it says."""
     endpoint = wanted.endpoint
     return Held(
         id=endpoint.id,
@@ -70,8 +70,9 @@ def after(wanted: Wanted, *, status: str, maintenance: str | None) -> Held:
         port=endpoint.port,
         tags=endpoint.tags,
         meta=dict(endpoint.meta),
-        status=status,
-        maintenance=maintenance,
+        status=(before.status if before else "") or wanted.status,
+        output=before.output if before else "",
+        maintenance=before.maintenance if before else None,
     )
 
 

@@ -65,5 +65,6 @@ def read(service: records.Service, checks: Mapping[str, records.Check]) -> Held:
         tags=service.tags,
         meta=dict(service.meta),
         status=own.status if own else "",
+        output=own.output if own else "",
         maintenance=maintenance.notes if maintenance else None,
     )

@@ -14,6 +14,7 @@ from pierhead.wire.docker.containers import Container
 
 DRAIN_REASON = "pier: drains before it stops"
 """Marks the maintenance that the agent itself has set: any other is a person's, and stays."""
+_OUTPUT_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def wanted(
 ) -> list[Wanted]:
     """What the catalog should hold of a container with these endpoints, by what probes and engine say."""
     return [
-        Wanted(endpoint, *_status(container, endpoint, healths.get(endpoint.id)), is_draining) for endpoint in endpoints
+        Wanted(endpoint, status, output[:_OUTPUT_LIMIT].strip(), is_draining)
+        for endpoint in endpoints
+        for status, output in [_status(container, endpoint, healths.get(endpoint.id))]
     ]
 
 
@@ -60,7 +63,10 @@ def plan(wanted: Sequence[Wanted], held: Sequence[Held]) -> Plan:
 def _steps(one: Wanted, held: Held | None) -> list[Step]:
     endpoint = one.endpoint
     if held is None:
-        return [] if one.is_draining else [Step("register", endpoint.id, _place(endpoint), one)]
+        if one.is_draining:
+            return []
+        why = [Step("fail", endpoint.id, one.output, one)] if one.status == CRITICAL and one.output else []
+        return [Step("register", endpoint.id, _place(endpoint), one), *why]
     if held.meta.get(Meta.INSTANCE) != endpoint.meta.get(Meta.INSTANCE):
         cause = "another container has this name now"
         return [Step("deregister", endpoint.id, cause, held), *_steps(one, None)]
@@ -71,10 +77,15 @@ def _steps(one: Wanted, held: Held | None) -> list[Step]:
         steps.append(Step("drain", endpoint.id, "its container is to stop", one))
     if not one.is_draining and held.maintenance == DRAIN_REASON:
         steps.append(Step("return", endpoint.id, "its container goes on", one))
-    if not one.is_draining and endpoint.probe.kind is not Kind.TTL and one.status != held.status:
+    if not one.is_draining and endpoint.probe.kind is not Kind.TTL and _says_otherwise(one, held):
         kind = "pass" if one.status == PASSING else "fail"
         steps.append(Step(kind, endpoint.id, one.output, one))
     return steps
+
+
+def _says_otherwise(one: Wanted, held: Held) -> bool:
+    """What a passing endpoint has said is nobody's concern; why one does not pass is."""
+    return one.status != held.status or (one.status == CRITICAL and one.output != held.output)
 
 
 def _place(endpoint: Endpoint) -> str:
@@ -102,4 +113,4 @@ def _status(container: Container, endpoint: Endpoint, seen: Health | None) -> tu
         return endpoint.probe.initial, ""
     if not endpoint.probe.is_asked:
         return PASSING, "its container runs"
-    return (seen.status, seen.output) if seen else (endpoint.probe.initial, "not asked yet")
+    return (seen.status, seen.output) if seen else (endpoint.probe.initial, "")

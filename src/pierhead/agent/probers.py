@@ -26,7 +26,7 @@ class Probers:
     """What is seen of an endpoint counts only for the start of the container, and the address, that it was seen of."""
 
     def __init__(self, group: asyncio.TaskGroup, engine: Engine, changed: Callable[[str], None]) -> None:
-        """`changed` is called with the container's id when the status of one of its endpoints has changed."""
+        """`changed` is called with the container's id when one of its endpoints passes or fails in another way."""
         self._group = group
         self._engine = engine
         self._changed = changed
@@ -66,7 +66,7 @@ class Probers:
         while True:
             answer = await probes.ask(self._engine, prober.endpoint, probe)
             before, prober.health = prober.health, health.after(prober.health, answer, probe, clock())
-            if before.status != prober.health.status:
+            if (before.status, before.output) != (prober.health.status, prober.health.output):
                 self._changed(container)
             wait = health.interval(prober.health, probe).total_seconds()
             await asyncio.sleep(wait * random.uniform(0.9, 1.0))  # noqa: S311

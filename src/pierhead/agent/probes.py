@@ -30,10 +30,10 @@ async def ask(engine: Engine, endpoint: Endpoint, probe: Probe) -> Answer:
             return await _ask(engine, endpoint, probe)
     except TimeoutError:
         return Answer(
-            passed=False, output=f"{_what(endpoint, probe)}: no answer in {probe.timeout.total_seconds():g} s"
+            passed=False, reason=f"{_what(endpoint, probe)}: no answer in {probe.timeout.total_seconds():g} s"
         )
     except (OSError, errors.PierError, asyncio.IncompleteReadError) as error:
-        return Answer(passed=False, output=f"{_what(endpoint, probe)}: {_reason(error)}")
+        return Answer(passed=False, reason=f"{_what(endpoint, probe)}: {_reason(error)}")
 
 
 async def _ask(engine: Engine, endpoint: Endpoint, probe: Probe) -> Answer:
@@ -96,7 +96,7 @@ async def _command(engine: Engine, endpoint: Endpoint, probe: Probe) -> Answer:
         while frame := await session.read():
             output = (output + frame.data)[-_OUTPUT_LIMIT:]
         code = await session.exit_code()
-    return Answer(code == 0, f"exit code {code}: {output.decode(errors='replace').strip()}")
+    return Answer(code == 0, f"exit code {code}", output.decode(errors="replace").strip())
 
 
 @asynccontextmanager
