@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.lab.gateway_lab import Lab, free_port, lab, until
+from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
 
 
 @pytest.fixture
@@ -64,7 +64,8 @@ async def test_the_longest_path_wins_on_whole_segments_and_exact_hosts_before_wi
 
 async def test_a_service_port_leads_to_its_service_over_plain_tcp(gateway: Lab) -> None:
     port = free_port()
-    await gateway.register("queue", await gateway.backend("queue"))
+    queue = await gateway.backend("queue")
+    await gateway.register("queue", queue)
     await gateway.route("queue", service="queue", protocol="tcp", service_port=port)
 
     async def answer() -> bytes:
@@ -78,6 +79,7 @@ async def test_a_service_port_leads_to_its_service_over_plain_tcp(gateway: Lab) 
         return found
 
     await until(lambda: _contains(answer(), b"queue"))
+    await until(lambda: _is_idle(gateway, queue))
 
 
 async def test_a_port_that_another_program_has_leaves_out_only_its_own_route(gateway: Lab) -> None:
@@ -108,6 +110,11 @@ async def test_a_declared_weight_divides_requests_between_releases(gateway: Lab)
     await until(lambda: gateway.answers("notes.test", 200))
     answers = [(await gateway.get("notes.test"))[1] for _ in range(400)]
     assert 95 <= answers.count("new-1") <= 105
+
+
+async def _is_idle(gateway: Lab, backend: Backend) -> bool:
+    found = await gateway.server("queue", backend)
+    return found is not None and found.requests == 0
 
 
 async def _contains(answer: object, part: bytes) -> bool:

@@ -98,7 +98,7 @@ class Proxy:
     def _draw(self, snapshot: Snapshot, *, is_structure_known: bool = True) -> Layout:
         """The layout, without those ports that are new and taken by another program."""
         before = (self._snapshot, self.layout) if self._snapshot else None
-        held = {name: pool.keys for name, pool in self.layout.pools.items()} if before else plan.held(self._actual)
+        held = {} if before else plan.held(self._actual)
         wanted = layout.draw(snapshot, held, {}, before)
         if not is_structure_known:
             return wanted if not self._blocked else layout.draw(snapshot, held, self._blocked, before)
@@ -107,23 +107,24 @@ class Proxy:
         self._blocked = {port: reason for port, reason in reasons.items() if reason}
         return layout.draw(snapshot, held, self._blocked, before) if self._blocked else wanted
 
-    async def _carry_out(self, wanted: Layout, changed: Iterable[str]) -> None:
+    async def _carry_out(self, wanted: Layout, changed: Sequence[str]) -> None:
         steps = plan.plan(wanted, self._loaded, self._actual, changed)
         if not steps:
             return
         if steps.steps[0].kind == plan.RELOAD:
-            await self._reload(wanted, steps)
+            await self._reload(wanted, steps, changed)
             return
         if drift := await self._command(wanted, steps):
-            await self._reload(wanted, Plan((Step(plan.RELOAD, "haproxy", f"drift: {drift.steps[0]}"),)))
+            await self._reload(wanted, Plan((Step(plan.RELOAD, "haproxy", f"drift: {drift.steps[0]}"),)), changed)
 
-    async def _reload(self, wanted: Layout, steps: Plan) -> None:
+    async def _reload(self, wanted: Layout, steps: Plan, changed: Sequence[str]) -> None:
         """A worker with `wanted` serves. What a file cannot say is said to it afterwards."""
         await haproxy.reload(self.options, self.frame, render.files(self.frame, wanted))
         self.reloads += 1
         log.info("Reloaded HAProxy.", extra={"plan": str(steps)})
         self._actual = _by_pool(await worker.servers(self.frame.worker))
         self._loaded = wanted.structure
+        await self._retire(wanted, changed)
         rest = plan.plan(wanted, self._loaded, self._actual, wanted.pools)
         if rest and (drift := await self._command(wanted, rest)):
             raise errors.Broken(f"HAProxy does not do as it was told: {drift.steps[0]}")

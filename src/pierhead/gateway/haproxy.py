@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import resource
@@ -24,6 +25,7 @@ NAME = "haproxy"
 PATIENCE = timedelta(seconds=20)
 """For a worker to answer after a start or a reload."""
 LOOK_SECONDS = 0.01
+ASK_AGAIN = timedelta(seconds=1)
 FILES_A_CONNECTION = 2
 SPARE_FILES = 200
 
@@ -103,13 +105,21 @@ async def stop(data: Path, patience: timedelta = timedelta(seconds=10)) -> None:
     running = process.adopt(NAME, data / "run")
     if running is None:
         return
-    process.tell(running, signal.SIGUSR1)
     try:
         async with asyncio.timeout(patience.total_seconds()):
-            await process.exited(running)
+            await _ask_to_finish(running)
     except TimeoutError:
         log.warning("HAProxy had requests left and was ended.", extra={"pid": running.pid})
     await process.stop(running)
+
+
+async def _ask_to_finish(running: Process) -> None:
+    """It has ended. It is asked again and again, because a master that just runs its program anew loses the signal."""
+    while process.tell(running, signal.SIGUSR1):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ASK_AGAIN.total_seconds()):
+                await process.exited(running)
+                return
 
 
 def taken(host: str, port: int) -> str:

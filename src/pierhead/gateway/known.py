@@ -60,6 +60,10 @@ class Known:
         """The catalog was away or began anew: what vanishes now may only not have been registered again yet."""
         self._doubt_until = clock.now() + DOUBT
 
+    def hold(self, service: str, limit: timedelta) -> None:
+        """It is shown that a mass removal is held back, and until when at most."""
+        self.held.setdefault(service, clock.now() + limit)
+
     def put_routes(self, routes: Mapping[str, Route], refused: Mapping[str, str], index: int) -> None:
         """These are the routes."""
         self.has_routes = True

@@ -46,12 +46,20 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    route: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     name: str
     """`<protocol>:<service>`, HAProxy's backend."""
     service: str
     protocol: Protocol
     servers: tuple[Server, ...]
+    problems: tuple[Problem, ...] = ()
+    """Endpoints that cannot be used."""
 
     @property
     def keys(self) -> tuple[slots.Key | None, ...]:
@@ -70,10 +78,17 @@ class Structure:
     """Service port → pool."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    route: str
-    reason: str
+@dataclass(slots=True)
+class Draft:
+    """What the routes alone amount to: the same for as long as they are."""
+
+    blocked: Mapping[int, str] = field(default_factory=dict)
+    sites: dict[str, str] = field(default_factory=dict)
+    ports: dict[int, str] = field(default_factory=dict)
+    weights: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
+    """Pool → the first route to it."""
+    problems: list[Problem] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +96,7 @@ class Layout:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     structure: Structure = Structure()
     problems: tuple[Problem, ...] = ()
-
-
-@dataclass(slots=True)
-class _Draft:
-    sites: dict[str, str] = field(default_factory=dict)
-    ports: dict[int, str] = field(default_factory=dict)
-    weights: dict[str, Mapping[str, int]] = field(default_factory=dict)
-    routes: dict[str, Route] = field(default_factory=dict)
-    """Pool → the first route to it."""
-    problems: list[Problem] = field(default_factory=list)
+    draft: Draft = field(default_factory=Draft, compare=False)
 
 
 def draw(
@@ -101,24 +107,31 @@ def draw(
 ) -> Layout:
     """The layout that `snapshot` amounts to.
 
-    `held`: pool → what sits in its slots now. `blocked`: ports that cannot be listened on, with the reason. A pool
-    of `before` whose routes and endpoints are the same objects is taken over as it is: one change costs one pool.
+    `held`: pool → what sits in its slots now, for pools that `before` has not. `blocked`: ports that cannot be listened
+    on, with the reason. A pool of `before` whose routes and endpoints are the same objects is taken over as it is: one
+    change costs one pool.
     """
-    draft = _Draft(problems=[Problem(name, reason) for name, reason in sorted(snapshot.refused.items())])
-    for _, route in sorted(snapshot.routes.items()):
-        _admit(draft, route, blocked)
+    draft = _draft(snapshot, blocked, before)
     pools = {name: _pool(name, route, draft, snapshot, held, before) for name, route in draft.routes.items()}
     sizes = {name: len(pool.servers) for name, pool in pools.items()}
-    unusable = (_unusable(pool, snapshot) for pool in pools.values())
-    problems = (*draft.problems, *(problem for found in unusable for problem in found))
-    return Layout(pools, Structure(sizes, draft.sites, draft.ports), problems)
+    problems = (*draft.problems, *(problem for pool in pools.values() for problem in pool.problems))
+    return Layout(pools, Structure(sizes, draft.sites, draft.ports), problems, draft)
+
+
+def _draft(snapshot: Snapshot, blocked: Mapping[int, str], before: tuple[Snapshot, Layout] | None) -> Draft:
+    if before and before[0].routes is snapshot.routes and before[1].draft.blocked == blocked:
+        return before[1].draft
+    draft = Draft(dict(blocked), problems=[Problem(name, reason) for name, reason in sorted(snapshot.refused.items())])
+    for _, route in sorted(snapshot.routes.items()):
+        _admit(draft, route, blocked)
+    return draft
 
 
 def pool_name(route: Route) -> str:
     return f"{route.protocol.value}:{route.service}"
 
 
-def _admit(draft: _Draft, route: Route, blocked: Mapping[int, str]) -> None:
+def _admit(draft: Draft, route: Route, blocked: Mapping[int, str]) -> None:
     pool, sites = pool_name(route), _sites(route)
     reason = _refusal(draft, route, sites, blocked)
     if reason:
@@ -138,12 +151,12 @@ def _sites(route: Route) -> list[str]:
     return [f"{host.lower()}{path.rstrip('/')}/" for host in route.hosts for path in route.paths]
 
 
-def _refusal(draft: _Draft, route: Route, sites: Sequence[str], blocked: Mapping[int, str]) -> str:
+def _refusal(draft: Draft, route: Route, sites: Sequence[str], blocked: Mapping[int, str]) -> str:
     """Why the route cannot be carried out; empty when it can."""
     return next((reason for reason in _objections(draft, route, sites, blocked) if reason), "")
 
 
-def _objections(draft: _Draft, route: Route, sites: Sequence[str], blocked: Mapping[int, str]) -> Iterator[str]:
+def _objections(draft: Draft, route: Route, sites: Sequence[str], blocked: Mapping[int, str]) -> Iterator[str]:
     pool, port = pool_name(route), route.service_port
     if not _SERVICE.fullmatch(route.service):
         yield f"{route.service!r} cannot be a service's name"
@@ -163,21 +176,22 @@ def _objections(draft: _Draft, route: Route, sites: Sequence[str], blocked: Mapp
 def _pool(
     name: str,
     route: Route,
-    draft: _Draft,
+    draft: Draft,
     snapshot: Snapshot,
     held: Mapping[str, Sequence[slots.Key | None]],
     before: tuple[Snapshot, Layout] | None,
 ) -> Pool:
     endpoints = snapshot.endpoints.get(route.service, ())
-    if before and name in before[1].pools and _is_same(before[0], snapshot, route.service):
-        return before[1].pools[name]
+    former = before[1].pools.get(name) if before else None
+    if before and former and _is_same(before[0], snapshot, route.service):
+        return former
     by_key = _by_key(endpoints)
-    seats = slots.assign(held.get(name, ()), by_key)
+    seats = slots.assign(former.keys if former else held.get(name, ()), by_key)
     ready = {key: found for key, found in by_key.items() if _mode(found) == Mode.READY}
     shares = slots.weights([found[0].release for found in ready.values()], draft.weights.get(name, {}))
     weight = dict(zip(ready, shares, strict=True))
     servers = tuple(_server(f"s{n}", key, by_key, weight) for n, key in enumerate(seats, 1))
-    return Pool(name, route.service, route.protocol, servers)
+    return Pool(name, route.service, route.protocol, servers, _unusable(route.service, endpoints))
 
 
 def _is_same(before: Snapshot, now: Snapshot, service: str) -> bool:
@@ -217,12 +231,9 @@ def _is_usable(endpoint: Endpoint) -> bool:
     return 0 < endpoint.port < 65536
 
 
-def _unusable(pool: Pool, snapshot: Snapshot) -> list[Problem]:
-    endpoints = snapshot.endpoints.get(pool.service, ())
-    if sum(len(server.endpoints) for server in pool.servers) == len(endpoints):
-        return []
-    bad = [endpoint for endpoint in endpoints if not _is_usable(endpoint)]
-    return [
-        Problem(pool.service, f"{endpoint.id}: {endpoint.address or 'no address'}:{endpoint.port} is no IP address")
-        for endpoint in bad
-    ]
+def _unusable(service: str, endpoints: Sequence[Endpoint]) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(service, f"{endpoint.id}: {endpoint.address or 'no address'}:{endpoint.port} is no IP address")
+        for endpoint in endpoints
+        if not _is_usable(endpoint)
+    )

@@ -6,6 +6,7 @@ Losing the catalog is decided here and nowhere else: the last known state goes o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -33,6 +34,7 @@ FIRST_GUESS = timedelta(seconds=1)
 """How long the start of HAProxy waits for the catalog."""
 HELD_LOOK = timedelta(seconds=1)
 """How often the routes are asked for while it is not believed that all of them are gone."""
+WITHDRAWAL = timedelta(seconds=2)
 LOOK_AGAIN = timedelta(seconds=30)
 """How often what HAProxy has is read although nothing changed."""
 
@@ -56,10 +58,22 @@ async def run(options: Options) -> None:
             group.create_task(_guard(proxy, known.changed))
             group.create_task(_again(lambda: announce.keep(client, options), "The catalog does not list this gateway."))
             group.create_task(known.keep_saved(options.kept))
+            group.create_task(_withdraw(client, options))
     finally:
         await runner.cleanup()
         if not options.keep:
             await haproxy.stop(options.data)
+
+
+async def _withdraw(client: Consul, options: Options) -> None:
+    """Where HAProxy ends with the controller, nobody waits for this gateway once it was cancelled."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        if not options.keep:
+            with contextlib.suppress(errors.PierError, TimeoutError):
+                async with asyncio.timeout(WITHDRAWAL.total_seconds()):
+                    await announce.withdraw(client, options)
 
 
 async def stop_haproxy(data: Path) -> None:
@@ -125,10 +139,13 @@ async def _watch_routes(client: Consul, known: Known) -> None:
         found = await observe.routes(client, asked)
         _see(known, asked, found.index)
         if known.in_doubt and not found.routes and known.snapshot.routes:
-            log.warning("All routes vanished right after an outage of the catalog; they are kept for now.")
+            if not known.held:
+                log.warning("All routes vanished right after an outage of the catalog; they are kept for now.")
+            known.hold(observe.ALL_ROUTES, LOOK_AGAIN)
             await asyncio.sleep(HELD_LOOK.total_seconds())
             return
         index = found.index
+        known.held.pop(observe.ALL_ROUTES, None)
         known.put_routes(found.routes, found.refused, found.index)
 
     await _repeat(once, known)
@@ -235,7 +252,7 @@ def _believe(known: Known, service: str, endpoints: tuple[Endpoint, ...]) -> boo
     """False while a mass removal is held back; the resync looks again."""
     before = known.snapshot.endpoints.get(service, ())
     if known.in_doubt and brake.is_doubtful(before, endpoints):
-        known.held.setdefault(service, clock.now() + RESYNC)
+        known.hold(service, RESYNC)
         return False
     known.held.pop(service, None)
     return True

@@ -17,6 +17,8 @@ from pierhead.wire.consul import health, kv, records
 from pierhead.wire.consul.client import Consul
 
 WAIT = timedelta(minutes=5)
+ALL_ROUTES = route.PREFIX
+"""Stands for all routes where services are listed."""
 Marks = Mapping[str, tuple[tuple[str, ...], ...]]
 """Service → what is comparable of its checks."""
 
