@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 import pierhead
 from pierhead.api import apps, auth, builds, errors, instances
+from pierhead.appfile import published
 from pierhead.control.context import Context
 
 
@@ -48,6 +49,12 @@ _status = APIRouter(tags=["server"])
 async def version() -> Version:
     """Answers without a token: whether a Pierhead is here, and which."""
     return Version("pierhead", pierhead.__version__)
+
+
+@_open.get("/pier.schema.json", response_class=Response)
+async def app_file_schema() -> Response:
+    """The JSON Schema of `pier.yaml`, for editors; answers without a token."""
+    return Response(published.json_text(), media_type="application/schema+json")
 
 
 @_status.get("/status")

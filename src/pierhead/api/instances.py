@@ -60,7 +60,7 @@ async def execute(
     rows: int = 24,
     columns: int = 80,
 ) -> None:
-    """Runs a command in the instance; without one, its shell. Needs the token in the header, so browsers are refused."""
+    """Runs a command in the instance; without one, its shell. The token is in the header: browsers are refused."""
     ctx = auth.context(socket)
     if not await auth.known(ctx, socket.headers.get("authorization", "").removeprefix("Bearer ")):
         await socket.close(_REFUSED)

@@ -15,6 +15,11 @@ from pierhead.wire.oci.client import Registry
 app = typer.Typer(help="Make base images.", no_args_is_help=True)
 
 
+@app.callback()
+def _base() -> None:
+    """Make base images."""
+
+
 @app.command()
 @console.exits
 async def build(

@@ -1,46 +1,73 @@
-"""`pier`: the command line, one module per noun."""
+"""`pier`: the command line, one module per noun. A module is imported when one of its commands is called."""
 
 from __future__ import annotations
 
-import typer
+import importlib
+from collections.abc import Mapping
+from typing import Any
 
-import pierhead
-from pierhead.cli import (
-    agent,
-    appfile,
-    apps,
-    base,
-    catalog,
-    config,
-    console,
-    deploy,
-    gateway,
-    instances,
-    lifecycle,
-    login,
-    resolver,
-    secret,
-)
+import typer
+from typer.core import TyperGroup
+
+COMMANDS: Mapping[str, str] = {
+    "up": "lifecycle",
+    "down": "lifecycle",
+    "status": "lifecycle",
+    "init": "appfile",
+    "validate": "appfile",
+    "deploy": "deploy",
+    "ps": "apps",
+    "releases": "apps",
+    "rollback": "apps",
+    "scale": "apps",
+    "remove": "apps",
+    "builds": "apps",
+    "logs": "instances",
+    "exec": "instances",
+    "login": "login",
+    "logout": "login",
+    "agent": "agent",
+    "catalog": "catalog",
+    "gateway": "gateway",
+    "dns": "resolver",
+    "version": "version",
+}
+"""Command → module of this package, in the order in which help shows them."""
+
+GROUPS: Mapping[str, str] = {"secret": "secret", "config": "config", "base": "base"}
+"""Group of commands → module."""
+
+
+class Commands(TyperGroup):
+    """Finds commands in their modules."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*COMMANDS, *GROUPS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        module = COMMANDS.get(cmd_name) or GROUPS.get(cmd_name)
+        if module is None:
+            return None
+        made = typer.main.get_command(importlib.import_module(f"pierhead.cli.{module}").app)
+        if cmd_name in COMMANDS and isinstance(made, TyperGroup):
+            return made.commands[cmd_name]
+        made.name = cmd_name
+        return made
+
 
 app = typer.Typer(
     name="pier",
+    cls=Commands,
     help="Pierhead: from a commit to a named, balanced, reachable app.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _commands in (lifecycle, appfile, deploy, apps, instances, login, agent, catalog, gateway, resolver):
-    app.add_typer(_commands.app)
-for _name, _group in (("secret", secret), ("config", config), ("base", base)):
-    app.add_typer(_group.app, name=_name)
 
-
-@app.command()
-@console.exits
-def version(as_json: console.Json = False) -> None:
-    """Show the version."""
-    console.emit({"version": pierhead.__version__} if as_json else pierhead.__version__, as_json)
+@app.callback()
+def _pier() -> None:
+    """Pierhead: from a commit to a named, balanced, reachable app."""
 
 
 def main() -> None:

@@ -162,7 +162,7 @@ async def _release_of(ctx: Context, service: Service) -> Release | None:
 async def _take(ctx: Context, scene: _Scene, step: Step, known: dict[str, Service], memory: Memory) -> None:
     moving = scene.place.moving
     if step.kind == "done" and moving:
-        if await deployments.succeeded(ctx, moving, str(step)):
+        if await deployments.succeeded(ctx, moving, f"{step.target}: {step.cause}"):
             _log.info("Deployed: %s.", step)
     elif step.kind == "fail" and moving:
         await _fail(ctx, moving, step, known.get(step.target))
