@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-from conftest import Pierhead, Repository
+
+from pierhead.testing.whole import Pierhead, Repository
 
 HOST = "site.dev.localhost"
 

@@ -1,0 +1,96 @@
+"""A whole Pierhead for a test, and what a person does with one."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+PIER = Path(sys.executable).with_name("pier")
+
+
+@dataclass(frozen=True)
+class Pierhead:
+    home: Path
+    gateway: str
+    """`http://127.0.0.1:<port>`"""
+
+    def pier(self, *arguments: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        """What a person would type. A failure shows what it printed."""
+        ended = subprocess.run(
+            [PIER, *arguments], capture_output=True, text=True, timeout=timeout, env=self.environment, check=False
+        )
+        if check and ended.returncode:
+            raise AssertionError(f"pier {' '.join(arguments)} ended {ended.returncode}\n{ended.stdout}\n{ended.stderr}")
+        return ended
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.pier(*arguments, "--json").stdout)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        mine = {key: value for key, value in os.environ.items() if not key.startswith("PIER_")}
+        return mine | {"PIER_HOME": str(self.home), "HOME": str(self.home)}
+
+
+@contextmanager
+def running(home: Path) -> Iterator[Pierhead]:
+    """A Pierhead of its own: own data folder, own ports, own name on the engine that runs. Nothing of it is left."""
+    api, registry, catalog, http, admin, dns = _free_ports(6)
+    (home / "pier.toml").write_text(
+        f'cluster = "test-{secrets.token_hex(3)}"\n'
+        f"[api]\nport = {api}\n[registry]\nport = {registry}\n[catalog]\nport = {catalog}\n"
+        f"[gateway]\nhttp_port = {http}\nadmin_port = {admin}\n[resolver]\nport = {dns}\n"
+    )
+    started = Pierhead(home, f"http://127.0.0.1:{http}")
+    try:
+        started.pier("up")
+        yield started
+    finally:
+        started.pier("down", check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class Repository:
+    """A git repository that a person works in."""
+
+    def __init__(self, folder: Path, example: str) -> None:
+        self.folder = folder
+        shutil.copytree(EXAMPLES / example, folder, dirs_exist_ok=True)
+        self._git("init", "-q", "-b", "main")
+        self.commit("The first commit")
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        text = (self.folder / name).read_text()
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def commit(self, subject: str) -> None:
+        self._git("add", "-A")
+        self._git("-c", "user.name=Test", "-c", "user.email=test@localhost", "commit", "-q", "-m", subject)
+
+    def _git(self, *arguments: str) -> None:
+        subprocess.run(["git", "-C", self.folder, *arguments], check=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [int(one.getsockname()[1]) for one in held]
+    for one in held:
+        one.close()
+    return ports
