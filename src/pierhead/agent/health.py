@@ -46,8 +46,9 @@ class Answer:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
-def start(probe: Probe) -> Health:
-    return Health(probe.initial if probe.is_asked else PASSING)
+def start(probe: Probe, *, is_passing: bool = False) -> Health:
+    """Before the first answer. `is_passing`: the catalog has it so already, and failures must prove the opposite."""
+    return Health(PASSING if is_passing else probe.initial)
 
 
 def after(health: Health, answer: Answer, probe: Probe, now: float) -> Health:

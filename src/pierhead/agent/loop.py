@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 
 from pierhead.agent import apply, drain, identity, kills, observe, own, plan, signals
 from pierhead.agent.claim import Claim
 from pierhead.agent.drains import Drain, Drains
 from pierhead.agent.endpoint import Endpoint, Held, Node
+from pierhead.agent.health import Health
 from pierhead.agent.mirror import Mirror
 from pierhead.agent.options import Options
 from pierhead.agent.probers import Probers
@@ -219,14 +220,19 @@ class _Agent:
             draining, endpoints = None, [] if self._leaves(found) else endpoints
         if draining:
             self._probers.stop(container_id)
-        seen = {} if draining else self._probers.keep(container_id, found.started_at, endpoints)
         try:
-            wanted = plan.wanted(found, endpoints, seen, is_draining=draining is not None)
-            await self._reconcile(container_id, wanted)
+            if self._mirror.is_known:
+                seen = {} if draining else self._probed(found, endpoints)
+                wanted = plan.wanted(found, endpoints, seen, is_draining=draining is not None)
+                await self._reconcile(container_id, wanted)
         finally:
             if draining and not draining.is_signalled:
                 self._wait_for_idle(found, endpoints, draining)
         self._refused.pop(container_id, None)
+
+    def _probed(self, container: Container, endpoints: list[Endpoint]) -> Mapping[str, Health]:
+        passing = plan.passing(endpoints, self._mirror.of(container.id))
+        return self._probers.keep(container.id, container.started_at, endpoints, passing)
 
     async def _reconcile(self, container_id: str, wanted: list[plan.Wanted]) -> None:
         if not self._mirror.is_known:

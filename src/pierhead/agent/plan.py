@@ -52,6 +52,12 @@ def wanted(
     ]
 
 
+def passing(endpoints: Iterable[Endpoint], held: Iterable[Held]) -> set[str]:
+    """The endpoints that the catalog has as passing at this very place: what an agent that starts again goes on from."""
+    known = {(one.id, one.address, one.port, one.meta.get(Meta.INSTANCE)) for one in held if one.status == PASSING}
+    return {one.id for one in endpoints if (one.id, one.address, one.port, one.meta.get(Meta.INSTANCE)) in known}
+
+
 def plan(wanted: Sequence[Wanted], held: Sequence[Held]) -> Plan:
     """The steps from what the catalog holds of one container to what it should hold; empty when that is the same."""
     there = {one.id: one for one in held}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -32,8 +32,13 @@ class Probers:
         self._changed = changed
         self._all: dict[str, dict[str, _Prober]] = {}
 
-    def keep(self, container: str, started_at: datetime, endpoints: Iterable[Endpoint]) -> Mapping[str, Health]:
-        """Exactly these endpoints of the container are probed; what is known of each."""
+    def keep(
+        self, container: str, started_at: datetime, endpoints: Iterable[Endpoint], passing: Collection[str]
+    ) -> Mapping[str, Health]:
+        """Exactly these endpoints of the container are probed; what is known of each.
+
+        `passing`: those that count as passing until they have failed, if they were not probed before.
+        """
         before = self._all.pop(container, {})
         now: dict[str, _Prober] = {}
         for endpoint in endpoints:
@@ -43,7 +48,8 @@ class Probers:
             if known and (known.endpoint, known.started_at) == (endpoint, started_at):
                 now[endpoint.id] = before.pop(endpoint.id)
             else:
-                now[endpoint.id] = self._begin(container, endpoint, started_at)
+                begun = health.start(endpoint.probe, is_passing=endpoint.id in passing)
+                now[endpoint.id] = self._begin(container, _Prober(endpoint, started_at, begun))
         for prober in before.values():
             prober.task.cancel()
         if now:
@@ -55,8 +61,7 @@ class Probers:
         for prober in self._all.pop(container, {}).values():
             prober.task.cancel()
 
-    def _begin(self, container: str, endpoint: Endpoint, started_at: datetime) -> _Prober:
-        prober = _Prober(endpoint, started_at, health.start(endpoint.probe))
+    def _begin(self, container: str, prober: _Prober) -> _Prober:
         prober.task = self._group.create_task(self._run(container, prober))
         return prober
 
