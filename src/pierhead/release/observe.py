@@ -24,6 +24,8 @@ class Traffic:
     endpoints: Sequence[Endpoint] = ()
     routed: frozenset[str] = frozenset()
     """Ids of the endpoints that every live gateway sends requests to."""
+    reached: frozenset[str] = frozenset()
+    """Ids of the endpoints that any live gateway still sends requests to."""
     gateways: int = 0
     """How many live gateways there are."""
 
@@ -36,7 +38,8 @@ async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
     live, _ = await health.service(ctx.catalog, GATEWAY_SERVICE, passing=True)
     ready = [await _ready(ctx, f"{entry.address}:{entry.service.port}", names) for entry in live]
     routed = frozenset.intersection(*ready) if ready else frozenset()
-    return Traffic(await instances.endpoints(ctx, names), routed, len(live))
+    reached = frozenset[str]().union(*ready)
+    return Traffic(await instances.endpoints(ctx, names), routed, reached, len(live))
 
 
 def running(service: Service, tasks: Iterable[Task], spec: Spec | None, seen: Traffic) -> Running:
@@ -51,6 +54,7 @@ def running(service: Service, tasks: Iterable[Task], spec: Spec | None, seen: Tr
         replicas=service.replicas,
         alive=len(alive),
         ready=len(ready),
+        serving=sum(_is_reached(task, seen) for task in alive),
         failures=len(ended),
         error=ended[-1].error if ended else "",
         waiting=_why(wanted, spec, seen) if len(ready) < service.replicas else "",
@@ -67,6 +71,11 @@ def _is_ready(task: Task, spec: Spec | None, seen: Traffic) -> bool:
         return False
     mine = [endpoint for endpoint in seen.endpoints if endpoint.meta.get(Meta.INSTANCE) == task.container]
     return task.is_running and all(_answers(port, mine, seen) for port in spec.ports)
+
+
+def _is_reached(task: Task, seen: Traffic) -> bool:
+    mine = (endpoint.id for endpoint in seen.endpoints if endpoint.meta.get(Meta.INSTANCE) == task.container)
+    return not seen.reached.isdisjoint(mine)
 
 
 def _answers(port: Port, mine: Sequence[Endpoint], seen: Traffic) -> bool:

@@ -46,6 +46,8 @@ class Running:
     """Containers that have not ended, the draining ones included."""
     ready: int
     """Instances that are healthy and that every live gateway sends requests to."""
+    serving: int = 0
+    """Instances that some gateway still sends requests to."""
     failures: int = 0
     """Instances that ended or were rejected."""
     error: str = ""
@@ -89,6 +91,8 @@ def _roll(target: Target, mine: Running | None, others: Sequence[Running]) -> li
     steps = list(_lower(others, target.replicas - mine.replicas, f"{mine.ready} of {target.replicas} of {mine.name}"))
     if mine.replicas < target.replicas:
         steps.append(_scale(mine, min(target.replicas, mine.replicas + target.step), f"{mine.ready} ready"))
+    elif serving := sum(service.serving for service in others):
+        steps += [] if old else [Step("wait", target.name, f"{serving} old instances still get requests")]
     elif not old:
         steps.append(Step("done", target.name, f"{mine.ready} of {target.replicas} healthy and routed"))
     return steps

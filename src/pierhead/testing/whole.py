@@ -75,7 +75,8 @@ class Repository:
 
     def replace(self, name: str, old: str, new: str) -> None:
         text = (self.folder / name).read_text()
-        assert old in text
+        if old not in text:
+            raise AssertionError(f"{name} has no {old!r}")
         self.write(name, text.replace(old, new))
 
     def commit(self, subject: str) -> None:

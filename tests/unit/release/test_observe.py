@@ -26,7 +26,7 @@ TASK = Task(
 )
 SPEC = Spec("notes", ports=(Port("web", 8000),))
 HEALTHY = Endpoint("e1", "notes-dev", "127.0.0.1", 32768, State.HEALTHY, {Meta.INSTANCE: "c1", Meta.PORT: "web"})
-ROUTED = Traffic((HEALTHY,), frozenset({"e1"}), gateways=1)
+ROUTED = Traffic((HEALTHY,), frozenset({"e1"}), frozenset({"e1"}), gateways=1)
 
 
 def seen(traffic: Traffic, task: Task = TASK, spec: Spec | None = SPEC) -> tuple[int, str]:
@@ -72,6 +72,8 @@ def test_ended_instances_are_counted_with_what_the_last_one_said() -> None:
     assert (found.alive, found.failures, found.error) == (1, 1, "task: non-zero exit (3)")
 
 
-def test_an_instance_that_leaves_is_alive_but_not_ready() -> None:
-    found = running(SERVICE, [replace(TASK, desired="shutdown")], SPEC, ROUTED)
-    assert (found.alive, found.ready) == (1, 0)
+def test_an_instance_that_leaves_is_alive_and_serves_until_no_gateway_reaches_it() -> None:
+    leaving = replace(TASK, desired="shutdown")
+    found = running(SERVICE, [leaving], SPEC, ROUTED)
+    assert (found.alive, found.ready, found.serving) == (1, 0, 1)
+    assert running(SERVICE, [leaving], SPEC, Traffic((HEALTHY,), gateways=1)).serving == 0

@@ -50,6 +50,11 @@ OLD = service("notes-dev-v1", 2)
         ),
         (
             target(),
+            [service("notes-dev-v1", 0, alive=1, serving=1), service("notes-dev-v2", 2)],
+            "wait notes-dev-v2: 1 old instances still get requests",
+        ),
+        (
+            target(),
             [OLD, service("notes-dev-v2", 1, 0, failures=FAILURES_LIMIT, error="exit code 1")],
             "fail notes-dev-v2: 3 instances ended: exit code 1",
         ),
