@@ -48,7 +48,8 @@ async def exec(
     """Run a command in an instance, or open a shell. Ends with the command's exit code."""
     interactive = sys.stdin.isatty() and sys.stdout.isatty() and not no_tty
     size = shutil.get_terminal_size()
-    query = [("command", part) for part in command or []]
+    words = command[1:] if command and command[0] == "--" else command or []
+    query = [("command", word) for word in words]
     query += [("tty", str(interactive).lower()), ("rows", str(size.lines)), ("columns", str(size.columns))]
     async with session.connected() as api, api.socket(f"/instances/{instance}/exec", query) as socket:
         code = await terminal.connect(socket, interactive=interactive)
