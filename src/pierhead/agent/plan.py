@@ -53,7 +53,7 @@ def wanted(
 
 
 def passing(endpoints: Iterable[Endpoint], held: Iterable[Held]) -> set[str]:
-    """The endpoints that the catalog has as passing at this very place: what an agent that starts again goes on from."""
+    """The endpoints that the catalog has as passing at this very place: an agent that starts again goes on from it."""
     known = {(one.id, one.address, one.port, one.meta.get(Meta.INSTANCE)) for one in held if one.status == PASSING}
     return {one.id for one in endpoints if (one.id, one.address, one.port, one.meta.get(Meta.INSTANCE)) in known}
 
