@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,23 @@ class Machine:
         pids = subprocess.run(("ip", "netns", "pids", self.name), capture_output=True, text=True, check=True).stdout
         return {int(pid): _command(int(pid)) for pid in pids.split()}
 
+    def deploy(self, repository: Path) -> None:
+        ended = self.pier("deploy", str(repository))
+        assert ended.returncode == 0, ended.stderr + self.logs()
+        assert self.ask() == "hello"
+
+    def ask(self) -> str:
+        """What the app answers through the gateway; how it is refused where it does not."""
+        command = ("curl", "--silent", "--show-error", "--fail", "--max-time", "5", "http://hello.dev.localhost:8080/")
+        ended = subprocess.run(
+            ("nsenter", f"--net=/run/netns/{self.name}", *command), capture_output=True, text=True, check=False
+        )
+        return ended.stdout or ended.stderr
+
+    def app(self) -> set[int]:
+        """The processes that hold the app's containers."""
+        return {pid for pid, command in self.processes().items() if "containerd-shim" in command}
+
     def logs(self) -> str:
         return "\n".join(f"--- {log}\n{log.read_text()[-3000:]}" for log in self.home.glob("log/*.log"))
 
@@ -91,6 +108,34 @@ def _remove(folder: Path) -> None:
     for mount in sorted((mount for mount in mounts if mount.startswith(f"{folder}/")), reverse=True):
         subprocess.run(("umount", "--lazy", mount), check=True)
     shutil.rmtree(folder)
+
+
+DOCKERFILE = """\
+FROM scratch
+COPY busybox /busybox
+COPY index.html /www/index.html
+CMD ["/busybox", "httpd", "-f", "-p", "8000", "-h", "/www"]
+"""
+PIER_YAML = """\
+app: hello
+build: {dockerfile: Dockerfile}
+ports:
+  web: {port: 8000}
+health: {http: /}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A commit of an app that says hello, and needs nothing from any network."""
+    shutil.copy("/bin/busybox", tmp_path)
+    texts = {"Dockerfile": DOCKERFILE, "pier.yaml": PIER_YAML, "index.html": "hello"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.com")
+    for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "Say hello")):
+        subprocess.run((*git, *command), check=True)
+    return tmp_path
 
 
 @pytest.fixture
@@ -157,24 +202,20 @@ def test_a_program_that_dies_is_started_again_and_reported(machine: Machine) -> 
     assert machine.pier("status").returncode == 0
 
 
-def test_down_ends_everything_when_pierhead_and_its_engine_are_dead(machine: Machine) -> None:
+def test_the_apps_stay_up_when_they_are_kept(machine: Machine, repository: Path) -> None:
     machine.up()
-    os.kill(machine.status()["pid"], signal.SIGKILL)
-    os.kill(machine.pid("engine"), signal.SIGKILL)
-    ended = machine.pier("down")
-    assert ended.returncode == 0, ended.stderr
-    assert machine.processes() == {}
-
-
-def test_the_engine_stays_for_the_apps_when_they_are_kept(machine: Machine) -> None:
+    machine.deploy(repository)
+    app, engine = machine.app(), machine.pid("engine")
+    assert app
+    ended = machine.pier("down", "--keep-apps")
+    assert ended.returncode == 0
+    assert "engine, haproxy and the apps stay up" in ended.stdout
+    assert machine.ask() == "hello"
+    commands = machine.processes().values()
+    assert not any("pierhead.boot.solo" in command or "docker-registry" in command for command in commands)
     machine.up()
-    engine = machine.pid("engine")
-    assert machine.pier("down", "--keep-apps").returncode == 0
-    commands = machine.processes()
-    assert "dockerd" in commands.get(engine, "")
-    assert not any("pierhead.boot.solo" in command or "docker-registry" in command for command in commands.values())
-    machine.up()
-    assert machine.pid("engine") == engine
+    assert (machine.app(), machine.pid("engine")) == (app, engine)
+    assert machine.ask() == "hello"
 
 
 def test_a_start_that_fails_leaves_nothing_running(machine: Machine) -> None:
@@ -186,3 +227,25 @@ def test_a_start_that_fails_leaves_nothing_running(machine: Machine) -> None:
     assert "several addresses that are as good as each other: 10.77.0.2 (eth0), 10.78.0.2 (wire)" in ended.stderr
     assert "-o engine.advertise=ADDRESS" in ended.stderr
     assert machine.processes() == {}
+
+
+@pytest.mark.parametrize("killed", [(), ("pier",), ("pier", "engine")])
+def test_down_ends_the_apps_too_whoever_is_dead(machine: Machine, repository: Path, killed: Sequence[str]) -> None:
+    machine.up()
+    machine.deploy(repository)
+    for name in killed:
+        os.kill(machine.pid(name), signal.SIGKILL)
+    begin = time.monotonic()
+    ended = machine.pier("down")
+    assert ended.returncode == 0, ended.stderr
+    assert "hello-dev-v1" in ended.stderr
+    assert time.monotonic() - begin < 35, "the engine had to kill it"
+    assert machine.processes() == {}
+
+
+def test_the_apps_are_back_after_down_and_up(machine: Machine, repository: Path) -> None:
+    machine.up()
+    machine.deploy(repository)
+    assert machine.pier("down").returncode == 0
+    machine.up()
+    until(lambda: machine.ask() == "hello", machine)
