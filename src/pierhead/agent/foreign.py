@@ -25,6 +25,8 @@ from pierhead.wire.docker.containers import Container
 _PREFIX = "SERVICE_"
 _RESERVED = ("name", "id", "tags", "ignore")
 _META_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_OWN = "pier-"
+"""How the keys begin that only the agent writes."""
 _META_VALUE_LIMIT = 512
 _META_LIMIT = 50
 """A catalog takes 64 pairs; the agent adds its own."""
@@ -130,7 +132,7 @@ def _meta(said: Mapping[str, str]) -> dict[str, str]:
     allowed = [
         (key, value[:_META_VALUE_LIMIT])
         for key, value in sorted(said.items())
-        if key not in _RESERVED and _META_KEY.fullmatch(key)
+        if key not in _RESERVED and _META_KEY.fullmatch(key) and not key.startswith(_OWN)
     ]
     return dict(allowed[:_META_LIMIT])
 

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pierhead.agent import health
+from pierhead.agent.endpoint import CRITICAL, PASSING, Kind, Probe
+from pierhead.agent.health import Answer, Health
+
+PROBE = Probe(Kind.HTTP, rise=2, fall=3, interval=timedelta(seconds=5))
+YES, NO = Answer(passed=True, reason="200 OK"), Answer(passed=False, reason="refused")
+
+
+def seen(answers: str, probe: Probe = PROBE, *, every: float = 5.0, begin: Health | None = None) -> Health:
+    """The health after answers: `+` passed, `-` did not."""
+    found = begin or health.start(probe)
+    for number, sign in enumerate(answers):
+        found = health.after(found, YES if sign == "+" else NO, probe, number * every)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ("", CRITICAL),
+        ("+", CRITICAL),
+        ("++", PASSING),
+        ("+-+", CRITICAL),
+        ("++--", PASSING),
+        ("++--+--", PASSING),
+        ("++---", CRITICAL),
+        ("++---+", CRITICAL),
+        ("++---++", PASSING),
+    ],
+)
+def test_rise_and_fall_count_in_a_row(answers: str, status: str) -> None:
+    assert seen(answers).status == status
+
+
+def test_the_reason_changes_with_the_cause_only() -> None:
+    before = health.after(health.start(PROBE), Answer(passed=False, reason="exit code 1", detail="at 7:00"), PROBE, 0)
+    same = health.after(before, Answer(passed=False, reason="exit code 1", detail="at 7:01"), PROBE, 1)
+    other = health.after(same, Answer(passed=False, reason="exit code 2"), PROBE, 2)
+    assert (same.output, other.output) == ("exit code 1: at 7:00", "exit code 2")
+
+
+def test_an_inherited_pass_ends_with_failures() -> None:
+    begin = health.start(PROBE, is_passing=True)
+    assert seen("--", begin=begin).status == PASSING
+    assert seen("---", begin=begin).status == CRITICAL
+
+
+def test_what_flaps_must_prove_itself_longer() -> None:
+    probe = Probe(Kind.TCP, rise=1, fall=1)
+    assert seen("+-+", probe).status == PASSING
+    assert seen("+-+-+", probe).status == CRITICAL
+    assert seen("+-+-++++", probe).status == PASSING
+    assert seen("+-+-+", probe, every=100).status == PASSING
+
+
+def test_questions_are_quick_while_it_starts_and_slow_afterwards() -> None:
+    waits = [health.interval(seen("-" * count), PROBE) for count in range(8)]
+    assert waits[:4] == [timedelta(milliseconds=ms) for ms in (10, 20, 40, 80)]
+    assert set(waits[4:]) == {timedelta(milliseconds=100)}
+    assert health.interval(seen("++"), PROBE) == PROBE.interval
+    assert health.interval(seen("++---"), PROBE) == PROBE.interval
+    assert health.interval(seen("-" * 700), PROBE) == PROBE.interval
+
+
+@given(st.text("+-", max_size=60), st.integers(1, 4), st.integers(1, 4))
+def test_it_only_changes_on_enough_answers_in_a_row(answers: str, rise: int, fall: int) -> None:
+    probe = Probe(Kind.TCP, rise=rise, fall=fall)
+    found = health.start(probe)
+    for number, sign in enumerate(answers):
+        after = health.after(found, YES if sign == "+" else NO, probe, number)
+        if after.status != found.status:
+            enough = rise if after.status == PASSING else fall
+            assert answers[: number + 1].endswith(sign * enough)
+        found = after
