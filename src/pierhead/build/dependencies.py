@@ -4,120 +4,62 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
+import re
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
-from pierhead.build import base, layer, sources
-from pierhead.build.base import Base, Log
-from pierhead.build.layer import Config, Layer
-from pierhead.build.recipe import Dependencies, Files
-from pierhead.kit import clock, errors
-from pierhead.wire.docker import containers, images
-from pierhead.wire.docker.client import Engine
-from pierhead.wire.oci.client import Registry
+from pierhead.build import base, cache, kitchen, layer
+from pierhead.build.ingredients import Dependencies
+from pierhead.build.kitchen import Kitchen, Script, ScriptFailed
+from pierhead.build.layer import Layer
 
-REPOSITORY = "cache/dependencies"
-"""Where the layers are kept: one image a key, which no one runs."""
-_LAST_LINES = 25
-_LABEL = "pier.build"
+STEP = "dependencies"
+_NEEDS_COMPILER = re.compile(
+    r"Failed building wheel|Failed to build|command '?\S*(gcc|g\+\+|cc|clang)'? failed|Python\.h|pg_config|"
+    r"[Uu]nable to (find|execute).*(gcc|cc)|No such file or directory: '(gcc|cc|make|cmake)'"
+)
+"""What installers say when there was no compiler for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one build container may use. 0 processors: all but half of one."""
-
-    cpus: float
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kitchen:
-    """Where dependencies are built."""
-
-    engine: Engine
-    registry: Registry
-    limits: Limits
-    log: Log
-
-
-async def ensure(kitchen: Kitchen, wanted: Dependencies, files: Files) -> Layer:
-    """The layer, from the cache or built now; the registry has it in `REPOSITORY`. Raises: Failed, Unavailable."""
-    builder = await base.ensure(wanted.builder, kitchen.registry, kitchen.log)
-    key = wanted.key(files, builder.digest)
-    if found := await base.find(kitchen.registry, REPOSITORY, key):
-        await kitchen.log("dependencies", f"the same as before ({key[:10]})")
-        return found.layers[0]
-    await kitchen.log("dependencies", f"installed once for this lock file ({key[:10]})")
-    made, data = await asyncio.to_thread(layer.pack, await _install(kitchen, wanted, files, builder))
-    await _keep(kitchen.registry, key, made, data)
-    return made
-
-
-async def _install(kitchen: Kitchen, wanted: Dependencies, files: Files, builder: Base) -> bytes:
-    """What the script left in the result's folder, as a tar."""
-    async for _ in images.pull(kitchen.engine, builder.reference):
-        pass
-    container = await containers.create(kitchen.engine, _container(kitchen.limits, wanted, builder))
-    try:
-        await containers.put_archive(kitchen.engine, container, "/", sources.files())
-        contents = {f"build/{name}": files.contents[name] for name in wanted.files}
-        await containers.put_archive(kitchen.engine, container, "/", _tar(contents))
-        await containers.start(kitchen.engine, container)
-        lines = await _logged(kitchen, container)
-        if code := await containers.wait(kitchen.engine, container):
-            raise errors.Failed(
-                f"The dependencies could not be installed (exit code {code}):\n" + "\n".join(lines[-_LAST_LINES:]),
-                hint=f"`{wanted.script}` in a container of {builder.name}; the lock file is {wanted.files[-1]}.",
-            )
-        async with containers.archive(kitchen.engine, container, wanted.result) as pieces:
-            tar = b"".join([piece async for piece in pieces])
-    finally:
-        async with asyncio.timeout(30):
-            await containers.remove(kitchen.engine, container, force=True)
+async def ensure(place: Kitchen, wanted: Dependencies) -> tuple[Layer, bool]:
+    """The layer, in the registry's cache; and whether it was there before. Raises: Failed, Unavailable."""
+    builder = await base.obtain(place, wanted.builder)
+    key = wanted.key(builder.digest)
+    if found := await cache.find(place.registry, key):
+        await place.log(STEP, f"the same {wanted.lock} as before ({key[:10]})")
+        return found, True
+    await place.log(STEP, f"installed once for this {wanted.lock} ({key[:10]})")
+    raw = await _install(place, wanted, builder.reference)
     parent = wanted.result.strip("/").rpartition("/")[0]
-    return await asyncio.to_thread(layer.normalise, tar, lambda name: f"{parent}/{name}" if parent else name)
+    target = place.folder / f"{key}.tar.gz"
+    made = await asyncio.to_thread(layer.normalised, raw, target, lambda name: f"{parent}/{name}", 0)
+    await asyncio.to_thread(raw.unlink)
+    await cache.keep(place.registry, key, made)
+    return made.layer, False
 
 
-async def _logged(kitchen: Kitchen, container: str) -> list[str]:
-    lines: list[str] = []
-    async for frame in containers.logs(kitchen.engine, container, follow=True):
-        for line in frame.data.decode(errors="replace").splitlines():
-            lines.append(line)
-            await kitchen.log("dependencies", line)
-    return lines
+async def _install(place: Kitchen, wanted: Dependencies, image: str) -> Path:
+    """A file with what the script left; tried again beside a compiler when that was missing."""
+    try:
+        return await kitchen.run(place, _script(wanted, image))
+    except ScriptFailed as failed:
+        if not wanted.compiling_builder or not any(_NEEDS_COMPILER.search(line) for line in failed.lines):
+            raise
+    await place.log(STEP, "a package must be compiled: once more, beside a compiler")
+    builder = await base.obtain(place, wanted.compiling_builder)
+    return await kitchen.run(place, _script(wanted, builder.reference))
 
 
-async def _keep(registry: Registry, key: str, made: Layer, data: bytes) -> None:
-    config = layer.config(Config(), [made], clock.moment(0))
-    await registry.put_blob(REPOSITORY, data)
-    await registry.put_blob(REPOSITORY, config)
-    await registry.put_manifest(REPOSITORY, key, layer.manifest(config, [made]))
+def _script(wanted: Dependencies, image: str) -> Script:
+    return Script(STEP, wanted.script, image, "/build", wanted.result, [_tar(wanted.inputs)])
 
 
-def _container(limits: Limits, wanted: Dependencies, builder: Base) -> dict[str, object]:
-    cpus = limits.cpus or max(0.5, (os.cpu_count() or 1) - 0.5)
-    return {
-        "Image": builder.reference,
-        "Entrypoint": ["/bin/sh", "-ec"],
-        "Cmd": [wanted.script],
-        "WorkingDir": "/build",
-        "Env": [f"{name}={value}" for name, value in sources.environment(os.environ).items()],
-        "Labels": {_LABEL: "dependencies"},
-        "HostConfig": {
-            "NanoCpus": round(cpus * 1e9),
-            "Memory": limits.memory_bytes,
-            "Init": True,
-        },
-    }
-
-
-def _tar(contents: Mapping[str, bytes]) -> bytes:
+def _tar(inputs: Mapping[str, bytes]) -> bytes:
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as tar:
-        for name, data in contents.items():
-            member = tarfile.TarInfo(name)
+        for name, data in inputs.items():
+            member = tarfile.TarInfo(f"build/{name}")
             member.size, member.mode = len(data), 0o644
             tar.addfile(member, io.BytesIO(data))
     return target.getvalue()

@@ -6,25 +6,23 @@ pushed, and only the code layer is new. The same commit gives the same digest, w
 
 from __future__ import annotations
 
-import asyncio
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pierhead.build import base, dependencies, dockerfile, layer, recipe, source
-from pierhead.build.base import Base, Log
-from pierhead.build.dependencies import Kitchen, Limits
+from pierhead.build import base, cache, code, dependencies, dockerfile, layer, recipe, source
+from pierhead.build.base import Base
+from pierhead.build.ingredients import FOLDER, Files, Recipe
+from pierhead.build.kitchen import Kitchen, Limits, Log
 from pierhead.build.layer import Config, Layer
-from pierhead.build.recipe import Files, Recipe
 from pierhead.build.source import Commit, Tree
-from pierhead.kit import clock, errors
+from pierhead.kit import clock
 from pierhead.model.app import BuildSpec
-from pierhead.wire.docker import images
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.oci.client import Registry
 
-__all__ = ["Image", "Limits", "Request", "build_and_push"]
-
-_CODE = "app"
+__all__ = ["Image", "Limits", "Request", "build_and_push", "explain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,12 @@ class Image:
     """`host:port/<app>@sha256:…`"""
     size: int
     """Bytes of its layers, compressed."""
+    command: Sequence[str] = ()
+    """What a container of it runs; empty: the Dockerfile says, or nobody does."""
+    pushed: int = 0
+    """Of `size`, what was new to the registry."""
+    reused: Sequence[str] = ()
+    """`base`, `dependencies`, `build`, `code`: what was there before."""
 
 
 async def build_and_push(request: Request, log: Log) -> Image:
@@ -54,78 +58,89 @@ async def build_and_push(request: Request, log: Log) -> Image:
     Raises: Invalid (the commit cannot be built as it is), Failed (what it runs failed), Unavailable.
     """
     tree = await source.tree(request.repository, request.commit)
-    files = await _files(request, tree)
-    chosen = recipe.choose(files, request.spec)
-    await log("recipe", str(chosen))
-    async with Registry(request.registry) as registry:
-        kitchen = Kitchen(request.engine, registry, request.limits, log)
-        if chosen.kind == "dockerfile":
-            context = await source.layer(request.repository, tree, ".")
-            how = dockerfile.How(request.app, request.commit.id, request.spec, _labels(request))
-            reference, size = await dockerfile.build_and_push(kitchen, how, context)
-            return Image(reference, size)
-        return await _assemble(kitchen, request, chosen, files, tree)
+    chosen = recipe.choose(await _files(request.repository, tree), request.spec)
+    for line in chosen.explain():
+        await log("recipe", line)
+    with tempfile.TemporaryDirectory(prefix="pier-build-") as folder:
+        async with Registry(request.registry) as registry:
+            place = Kitchen(request.engine, registry, request.limits, log, Path(folder))
+            if chosen.kind == "dockerfile":
+                return await _by_dockerfile(place, request, tree)
+            return await _assemble(place, request, chosen, tree)
 
 
-async def _assemble(kitchen: Kitchen, request: Request, chosen: Recipe, files: Files, tree: Tree) -> Image:
-    registry, log = kitchen.registry, kitchen.log
-    below = await _base(kitchen, chosen.base)
-    layers = list(below.layers)
+async def explain(repository: Path, commit: Commit, spec: BuildSpec) -> Recipe:
+    """What would be done, without doing it. Raises: Invalid."""
+    tree = await source.tree(repository, commit)
+    return recipe.choose(await _files(repository, tree), spec)
+
+
+async def _by_dockerfile(place: Kitchen, request: Request, tree: Tree) -> Image:
+    name = request.spec.dockerfile or "Dockerfile"
+    text = await source.read(request.repository, request.commit.id, name) or b""
+    for own in dockerfile.own_bases(text.decode(errors="replace")):
+        if own in base.NAMES:
+            await base.ensure(own, place.registry, place.log)
+    context = await code.context(place, request.repository, tree)
+    how = dockerfile.How(request.app, request.commit.id, request.spec, _labels(request))
+    return Image(*await dockerfile.build_and_push(place, how, context))
+
+
+async def _assemble(place: Kitchen, request: Request, chosen: Recipe, tree: Tree) -> Image:
+    registry, reused = place.registry, ["base"]
+    below = await base.obtain(place, chosen.base)
     for one in below.layers:
-        await _share(registry, request.app, one, below.name)
+        await _share(place, request.app, one, below.name)
+    installed: Layer | None = None
     if chosen.dependencies:
-        made = await dependencies.ensure(kitchen, chosen.dependencies, files)
-        await _share(registry, request.app, made, dependencies.REPOSITORY)
-        layers.append(made)
-    code, data = await asyncio.to_thread(layer.pack, await source.layer(request.repository, tree, _CODE))
-    layers.append(code)
-    await log("push", f"{len(data) / 1e6:.1f} MB of code")
-    await registry.put_blob(request.app, data)
-    how = Config(chosen.command, chosen.env, f"/{_CODE}", _labels(request))
-    config = layer.config(how, layers, request.commit.committed_at, below.config)
+        installed, was_there = await dependencies.ensure(place, chosen.dependencies)
+        reused += ["dependencies"] if was_there else []
+        await _share(place, request.app, installed, cache.REPOSITORY)
+    own, pushed = await _code(place, request, chosen, tree, installed)
+    layers = [*below.layers, *([installed] if installed else []), own]
+    config = _config(request, chosen, below, layers)
     await registry.put_blob(request.app, config)
     digest = await registry.put_manifest(request.app, request.commit.id, layer.manifest(config, layers))
-    return Image(f"{registry.address}/{request.app}@{digest}", sum(one.size for one in layers))
+    reused += [] if pushed else ["code"]
+    await place.log("push", f"{own.size / 1e6:.1f} MB of code{'' if pushed else ', which was there already'}")
+    reference = f"{registry.address}/{request.app}@{digest}"
+    return Image(reference, sum(one.size for one in layers), chosen.command, pushed, tuple(reused))
 
 
-async def _base(kitchen: Kitchen, name: str) -> Base:
-    """One of Pierhead's own by its name; any other image is brought into the registry by the engine, once."""
-    if name in base.NAMES:
-        return await base.ensure(name, kitchen.registry, kitchen.log)
-    own = f"{kitchen.registry.address}/"
-    repository, tag = _split(name.removeprefix(own))
-    if name.startswith(own):
-        found = await base.find(kitchen.registry, repository, tag)
-        if found is None:
-            raise errors.NotFound(f"The registry has no image {name}.", hint="`pier base build` makes base images.")
-        return found
-    kept = f"base/external/{repository}"
-    if found := await base.find(kitchen.registry, kept, tag):
-        return found
-    await kitchen.log("base", f"{name}: brought into the registry once")
-    async for _ in images.pull(kitchen.engine, name if ":" in name.rsplit("/", 1)[-1] else f"{name}:{tag}"):
-        pass
-    await images.tag(kitchen.engine, name, f"{own}{kept}", tag)
-    async for _ in images.push(kitchen.engine, f"{own}{kept}", tag):
-        pass
-    found = await base.find(kitchen.registry, kept, tag)
-    if found is None:
-        raise errors.Broken(f"The registry does not have {kept}:{tag}, which was just pushed.")
-    return found
+async def _code(
+    place: Kitchen, request: Request, chosen: Recipe, tree: Tree, installed: Layer | None
+) -> tuple[Layer, int]:
+    """The code layer, in the app's repository; and how many bytes of it were new there."""
+    if chosen.work:
+        made, was_there = await code.worked(place, chosen.work, request.repository, tree, installed)
+        await _share(place, request.app, made, cache.REPOSITORY)
+        return made, 0 if was_there else made.size
+    packed = await code.packed(place, request.repository, tree)
+    is_new = await place.registry.put_file(request.app, packed.layer.digest, packed.path)
+    return packed.layer, packed.layer.size if is_new else 0
 
 
-async def _share(registry: Registry, app: str, one: Layer, owner: str) -> None:
-    """The app's repository has the layer too, without sending it again."""
-    if not await registry.mount_blob(app, one.digest, owner):
-        await registry.put_blob(app, await registry.blob(owner, one.digest))
+def _config(request: Request, chosen: Recipe, below: Base, layers: Sequence[Layer]) -> bytes:
+    labels = {**_labels(request), "org.opencontainers.image.base.digest": below.digest}
+    how = Config(command=chosen.command, env=chosen.env, folder=FOLDER, labels=labels)
+    return layer.config(how, layers, request.commit.committed_at, below.config)
 
 
-async def _files(request: Request, tree: Tree) -> Files:
-    names = tree.names
+async def _share(place: Kitchen, app: str, one: Layer, owner: str) -> None:
+    """The app's repository has the layer too; without sending it again, where the registry can do that."""
+    if await place.registry.mount_blob(app, one.digest, owner):
+        return
+    path = place.folder / one.digest.replace(":", "-")
+    await place.registry.fetch_blob(owner, one.digest, path)
+    await place.registry.put_file(app, one.digest, path)
+
+
+async def _files(repository: Path, tree: Tree) -> Files:
+    names = frozenset(tree.names)
     contents = {}
     for name in recipe.READ:
         if name in names:
-            contents[name] = await source.read(request.repository, request.commit.id, name) or b""
+            contents[name] = await source.read(repository, tree.commit.id, name) or b""
     return Files(names, contents)
 
 
@@ -136,10 +151,3 @@ def _labels(request: Request) -> dict[str, str]:
         "org.opencontainers.image.title": request.app,
         "org.opencontainers.image.created": clock.text(request.commit.committed_at),
     }
-
-
-def _split(name: str) -> tuple[str, str]:
-    """`python:3.12` → `python`, `3.12`; without a tag `latest`."""
-    head, _, last = name.rpartition("/")
-    repository, _, tag = last.partition(":")
-    return (f"{head}/{repository}" if head else repository), tag or "latest"

@@ -1,19 +1,27 @@
-"""Layers: tars that are the same wherever and whenever they are made, and the images put together from them. Pure."""
+"""Layers: tars that are the same wherever and whenever they are made, and the images put together from them."""
 
 from __future__ import annotations
 
-import gzip
-import io
+import asyncio
+import hashlib
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from pierhead.kit import clock
 from pierhead.wire.oci import client as oci
 
-_EPOCH = 0
+_LEVEL = 1
+"""Of gzip. Engines before 23 read no zstd; and a layer of code is small."""
+_GZIP = 31
+"""zlib's word for a gzip header: without a name and without a time."""
+_PIECE_BYTES = 1 << 20
+_INHERITED = ("User", "Entrypoint", "StopSignal", "Volumes")
+"""What of a base's configuration holds in an image on it, beside its variables and its command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +34,121 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """A layer, and the file that holds it."""
+
+    layer: Layer
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """How a container of the image starts."""
 
     command: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = ""
+    """Empty: the base's."""
     folder: str = "/"
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def pack(tar: bytes) -> tuple[Layer, bytes]:
-    """The layer of a tar, and the compressed tar. Equal tars give equal bytes."""
-    data = gzip.compress(tar, compresslevel=1, mtime=0)
-    return Layer(oci.digest(data), oci.digest(tar), len(data)), data
+class Writer:
+    """A compressed tar on its way into a file. Equal tars give equal files."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("wb")
+        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._plain, self._packed, self._size = hashlib.sha256(), hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> None:
+        """Further bytes of the tar. Blocks: for a thread."""
+        self._plain.update(data)
+        self._add(self._compressor.compress(data))
+
+    def close(self) -> Packed:
+        """The file is whole."""
+        self._add(self._compressor.flush())
+        self._file.close()
+        made = Layer(f"sha256:{self._packed.hexdigest()}", f"sha256:{self._plain.hexdigest()}", self._size)
+        return Packed(made, self._path)
+
+    def _add(self, data: bytes) -> None:
+        self._packed.update(data)
+        self._size += len(data)
+        self._file.write(data)
 
 
-def normalise(tar: bytes, rename: Callable[[str], str | None]) -> bytes:
-    """The members that `rename` has a name for, in order, of root, without times."""
-    target = io.BytesIO()
-    with (
-        tarfile.open(fileobj=io.BytesIO(tar), errors="surrogateescape") as source,
-        tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT, errors="surrogateescape") as made,
-    ):
-        found = ((name, member) for member in source if (name := rename(member.name)))
+async def written(path: Path, pieces: AsyncIterator[bytes]) -> Packed:
+    """The layer of the tar that `pieces` are, compressed in `path`. Compresses while the next piece is made."""
+    loop, writer = asyncio.get_running_loop(), Writer(path)
+    busy: asyncio.Future[None] | None = None
+    try:
+        async for piece in pieces:
+            if busy:
+                await busy
+            busy = loop.run_in_executor(None, writer.write, piece)
+    finally:
+        if busy:
+            await busy
+    return await asyncio.to_thread(writer.close)
+
+
+def packed(tar: bytes, path: Path) -> Packed:
+    """The layer of a tar that is in memory, compressed in `path`. Blocks."""
+    writer = Writer(path)
+    writer.write(tar)
+    return writer.close()
+
+
+def copied(source: Path, target: Path) -> Packed:
+    """The layer of the tar `source`, as it is, compressed in `target`. Blocks."""
+    writer = Writer(target)
+    with source.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            writer.write(piece)
+    return writer.close()
+
+
+def normalised(source: Path, target: Path, rename: Callable[[str], str | None], seconds: int) -> Packed:
+    """The layer of the tar `source`: the members that `rename` has a name for, sorted, of root, all of one time.
+
+    `source` may be compressed. Blocks.
+    """
+    writer = Writer(target)
+    with tarfile.open(source, errors="surrogateescape") as tar:
+        found = [(name, member) for member in tar if (name := rename(member.name))]
         for name, member in sorted(found, key=lambda pair: pair[0]):
             plain = tarfile.TarInfo(name)
-            plain.type, plain.mode, plain.size, plain.mtime = member.type, member.mode, member.size, _EPOCH
+            plain.type, plain.mode, plain.size, plain.mtime = member.type, member.mode, member.size, seconds
             plain.linkname = (rename(member.linkname) or "") if member.islnk() else member.linkname
-            made.addfile(plain, source.extractfile(member) if member.isreg() else None)
-    return target.getvalue()
+            writer.write(header(plain))
+            _copy(tar.extractfile(member) if member.isreg() else None, writer, member.size)
+    writer.write(END)
+    return writer.close()
+
+
+def _copy(content: IO[bytes] | None, writer: Writer, size: int) -> None:
+    if content is None:
+        return
+    while piece := content.read(_PIECE_BYTES):
+        writer.write(piece)
+    writer.write(padding(size))
+
+
+def header(member: tarfile.TarInfo) -> bytes:
+    """The member's place in a tar, before its content. Names may be any bytes (surrogate escapes)."""
+    return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def padding(size: int) -> bytes:
+    """What follows a member's content of `size` bytes."""
+    return bytes(-size % tarfile.BLOCKSIZE)
+
+
+END = bytes(2 * tarfile.BLOCKSIZE)
+"""What ends a tar."""
 
 
 def config(how: Config, layers: Sequence[Layer], created: datetime, base: Mapping[str, Any] | None = None) -> bytes:
@@ -67,11 +161,12 @@ def config(how: Config, layers: Sequence[Layer], created: datetime, base: Mappin
             "os": "linux",
             "created": clock.text(created),
             "config": {
-                **{key: value for key, value in before.items() if key in ("User", "Entrypoint", "StopSignal")},
+                **{key: value for key, value in before.items() if key in _INHERITED},
                 "Cmd": list(how.command) or before.get("Cmd"),
                 "Env": [f"{key}={value}" for key, value in sorted(env.items())],
                 "WorkingDir": how.folder,
                 "Labels": dict(how.labels),
+                **({"StopSignal": how.stop_signal} if how.stop_signal else {}),
             },
             "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
             "history": [{"created": clock.text(created), "created_by": "pier"} for _ in layers],

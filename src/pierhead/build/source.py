@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pierhead.build import ignore, layer
 from pierhead.kit import errors
 from pierhead.wire.git import repository as git
 from pierhead.wire.git.repository import Commit, Entry
 
-__all__ = ["Commit", "Tree", "fetch", "read", "receive", "tree"]
+__all__ = ["Commit", "Tree", "fetch", "read", "receive", "tar", "tree"]
 
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
+_PIECE_BYTES = 1 << 20
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -27,14 +29,14 @@ class Tree:
 
     @property
     def names(self) -> list[str]:
-        return [entry.path.decode(errors="surrogateescape") for entry in self.entries]
+        return [entry.name for entry in self.entries]
 
 
 async def fetch(repository: Path, url: str, ref: str) -> Commit:
     """The commit that `ref` means at `url` is here. Raises: NotFound, Unavailable, Invalid."""
     await git.initialise(repository)
     await git.fetch(repository, url)
-    commit = await git.resolve(repository, "refs/pier/head" if ref == "HEAD" else ref)
+    commit = await git.resolve(repository, git.HEAD if ref == "HEAD" else ref)
     return await git.describe(repository, commit)
 
 
@@ -51,7 +53,10 @@ async def read(repository: Path, commit: str, path: str) -> bytes | None:
 
 
 async def tree(repository: Path, commit: Commit) -> Tree:
-    """Raises: Invalid (submodules, which are not built yet; or nothing at all)."""
+    """What of the commit belongs in an image: all of it but what `.pierignore` or `.dockerignore` names.
+
+    Raises: Invalid (submodules, which are not built yet; or nothing at all).
+    """
     entries = await git.entries(repository, commit.id)
     submodules = [entry for entry in entries if entry.mode == _SUBMODULE]
     if submodules:
@@ -59,34 +64,42 @@ async def tree(repository: Path, commit: Commit) -> Tree:
         raise errors.Invalid(
             "Submodules cannot be built yet.", problems=problems, hint="Copy what is needed into the repository."
         )
+    names = {entry.name for entry in entries}
+    if rules := next((name for name in ignore.FILES if name in names), ""):
+        text = await read(repository, commit.id, rules) or b""
+        is_ignored = ignore.ignoring(text.decode(errors="surrogateescape"))
+        entries = [entry for entry in entries if not is_ignored(entry.name)]
     if not entries:
-        raise errors.Invalid(f"Commit {commit.id[:10]} has no files.")
+        reason = f"{rules} leaves nothing of it" if names else "it has no files"
+        raise errors.Invalid(f"Nothing can be built of commit {commit.id[:10]}: {reason}.")
     return Tree(commit, entries)
 
 
-async def layer(repository: Path, found: Tree, prefix: str) -> bytes:
-    """The tree below `prefix` as a tar that depends on nothing but the commit: its time, root, 644 or 755.
+async def tar(repository: Path, found: Tree, prefix: str) -> AsyncGenerator[bytes]:
+    """The tree below `prefix` as a tar that depends on nothing but the commit: its time, root, 644 or 755; in pieces.
 
     Raises: Invalid (Git LFS pointers, whose contents are not in the repository; links that lead out of the tree).
     """
-    blobs = list(dict.fromkeys(entry.object for entry in found.entries))
-    contents = dict(zip(blobs, await git.read_all(repository, blobs), strict=True))
-    target = io.BytesIO()
     seconds = int(found.commit.committed_at.timestamp())
-    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT, errors="surrogateescape") as tar:
-        for folder in _folders(found, prefix):
-            tar.addfile(_member(folder, seconds, tarfile.DIRTYPE, 0o755))
-        for entry in found.entries:
-            _add(tar, entry, contents[entry.object], prefix, seconds)
-    return target.getvalue()
+    piece = bytearray()
+    for folder in _folders(found, prefix):
+        piece += layer.header(_member(folder, seconds, tarfile.DIRTYPE, 0o755))
+    async with aclosing(git.contents(repository, [entry.object for entry in found.entries])) as contents:
+        entries = iter(found.entries)
+        async for content in contents:
+            _add(piece, next(entries), content, prefix, seconds)
+            if len(piece) >= _PIECE_BYTES:
+                yield bytes(piece)
+                piece.clear()
+    yield bytes(piece) + layer.END
 
 
-def _add(tar: tarfile.TarFile, entry: Entry, content: bytes, prefix: str, seconds: int) -> None:
-    path = f"{prefix}/{entry.path.decode(errors='surrogateescape')}"
+def _add(piece: bytearray, entry: Entry, content: bytes, prefix: str, seconds: int) -> None:
+    path = f"{prefix}/{entry.name}"
     if entry.mode == _LINK:
         member = _member(path, seconds, tarfile.SYMTYPE, 0o777)
         member.linkname = _inside(entry, content.decode(errors="surrogateescape"))
-        tar.addfile(member)
+        piece += layer.header(member)
         return
     if content.startswith(_LFS):
         raise errors.Invalid(
@@ -95,12 +108,14 @@ def _add(tar: tarfile.TarFile, entry: Entry, content: bytes, prefix: str, second
         )
     member = _member(path, seconds, tarfile.REGTYPE, 0o755 if entry.mode == _EXECUTABLE else 0o644)
     member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
+    piece += layer.header(member)
+    piece += content
+    piece += layer.padding(len(content))
 
 
 def _inside(entry: Entry, link: str) -> str:
     """Raises: Invalid when the link leads out of the tree."""
-    depth = len(PurePosixPath(entry.path.decode(errors="surrogateescape")).parts) - 1
+    depth = len(PurePosixPath(entry.name).parts) - 1
     for part in PurePosixPath(link).parts:
         depth += -1 if part == ".." else 0 if part == "." else 1
         if part == "/" or depth < 0:
@@ -109,8 +124,10 @@ def _inside(entry: Entry, link: str) -> str:
 
 
 def _folders(found: Tree, prefix: str) -> list[str]:
-    paths = {PurePosixPath(prefix) / name for name in found.names}
-    return sorted({str(parent) for path in paths for parent in path.parents} - {".", "/"})
+    """Every folder that a file is in, parents first."""
+    own = {name.rpartition("/")[0] for name in found.names} - {""}
+    above = {folder[:position] for folder in own for position, letter in enumerate(folder) if letter == "/"}
+    return [prefix, *(f"{prefix}/{folder}" for folder in sorted(own | above))]
 
 
 def _member(path: str, seconds: int, kind: bytes, mode: int) -> tarfile.TarInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,10 @@ from pierhead.wire.git import command
 
 _FORMAT = "%H%x00%s%x00%an%x00%ct"
 _UPLOADED = "refs/pier/upload"
+HEAD = "refs/pier/head"
+"""What the last fetched repository says is its HEAD."""
+_OF_ANYBODY = "git -c 'safe.directory=*' upload-pack"
+"""Serves a local repository whoever owns it; git forgets `-c` when it starts this by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,11 @@ class Entry:
     object: str
     size: int
 
+    @property
+    def name(self) -> str:
+        """The path as a text; bytes that are not UTF-8 as surrogate escapes."""
+        return self.path.decode(errors="surrogateescape")
+
 
 async def initialise(folder: Path) -> None:
     """There is a bare repository in `folder`."""
@@ -43,6 +53,8 @@ async def initialise(folder: Path) -> None:
 
 async def resolve(folder: Path, ref: str) -> str:
     """The id of the commit that `ref` means. Raises: NotFound (with refs of a similar name), Invalid."""
+    if not ref or ref.startswith("-") or any(character in ref for character in " \0\n:?*[\\"):
+        raise errors.Invalid(f"{ref!r} is no branch, tag or commit.")
     try:
         found = await command.run(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except errors.Failed:
@@ -53,7 +65,7 @@ async def resolve(folder: Path, ref: str) -> str:
 async def describe(folder: Path, commit: str) -> Commit:
     """Raises: NotFound."""
     text = await command.run(folder, "log", "-1", f"--format={_FORMAT}", commit, "--")
-    commit_id, subject, author, seconds = text.decode(errors="replace").rstrip("\n").split("\0")
+    commit_id, subject, author, seconds = text.decode(errors="replace").removesuffix("\n").split("\0")
     return Commit(commit_id, subject, author, datetime.fromtimestamp(int(seconds), UTC))
 
 
@@ -71,16 +83,18 @@ async def show(folder: Path, commit: str, path: str) -> bytes | None:
     return await command.run(folder, "cat-file", "blob", listed.split(b"\t")[0].split()[2].decode())
 
 
-async def read_all(folder: Path, objects: list[str]) -> list[bytes]:
-    """The contents of those objects, in their order. One process, whatever their number."""
-    output = await command.run(folder, "cat-file", "--batch", input_="\n".join(objects).encode() + b"\n")
-    found, position = [], 0
-    for _ in objects:
-        end = output.index(b"\n", position)
-        size = int(output[position:end].split()[2])
-        found.append(output[end + 1 : end + 1 + size])
-        position = end + 2 + size
-    return found
+async def contents(folder: Path, objects: Sequence[str]) -> AsyncGenerator[bytes]:
+    """The contents of those objects, one by one in their order. One process, whatever their number.
+
+    Raises: Broken (the repository has lost one).
+    """
+    asked = "".join(f"{name}\n" for name in objects).encode()
+    async with command.reading(folder, "cat-file", "--batch", "--buffer", input_=asked) as stream:
+        for name in objects:
+            header = (await stream.readline()).split()
+            if len(header) != 3:
+                raise errors.Broken(f"The repository {folder.name} has lost {name}.", hint="`git fsck` tells more.")
+            yield (await stream.readexactly(int(header[2]) + 1))[:-1]
 
 
 async def is_dirty(folder: Path) -> bool:
@@ -99,14 +113,34 @@ async def bundle(folder: Path, commit: str, target: Path) -> None:
 
 
 async def receive(folder: Path, source: Path) -> None:
-    """The repository has what the bundle holds. Raises: Failed (it is no bundle, or not whole)."""
-    await command.run(folder, "fetch", "--quiet", "--no-tags", str(source), "+refs/*:refs/*")
+    """The repository has what the bundle holds. Raises: Invalid (it is no bundle, or not whole)."""
+    try:
+        await command.run(folder, "bundle", "verify", "--quiet", str(source))
+        await command.run(folder, "fetch", "--quiet", "--no-tags", str(source), "+refs/*:refs/*")
+    except errors.Failed as error:
+        reason = error.message.partition(": ")[2]
+        raise errors.Invalid(f"The upload is no whole git bundle: {reason}", hint="Upload it again.") from error
 
 
 async def fetch(folder: Path, url: str) -> None:
-    """The repository has the branches and tags of `url`, those that are gone there removed. Raises: Unavailable."""
-    refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEAD:refs/pier/head")
-    await command.run(folder, "fetch", "--quiet", "--prune", "--end-of-options", url, *refs)
+    """The repository has the branches and tags of `url`, those that are gone there removed.
+
+    Raises: Invalid (no repository, or no address), NotFound, Denied, Unavailable, Failed.
+    """
+    if not url or url.startswith("-") or "\0" in url:
+        raise errors.Invalid(f"{url!r} is no address of a git repository.")
+    try:
+        await _fetch(folder, url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", f"+HEAD:{HEAD}")
+    except errors.Failed as error:
+        if "remote ref HEAD" not in error.message:
+            raise
+        await _fetch(folder, url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+async def _fetch(folder: Path, url: str, *refs: str) -> None:
+    is_local = url.startswith(("/", ".", "file://"))
+    server = ["--upload-pack", _OF_ANYBODY] if is_local else []
+    await command.run(folder, "fetch", "--quiet", "--prune", *server, "--end-of-options", url, *refs)
 
 
 async def _unknown(folder: Path, ref: str) -> errors.NotFound:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import aiohttp
 from yarl import URL
@@ -18,6 +22,10 @@ from pierhead.kit import errors
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+CHUNK_BYTES = 32 << 20
+"""Larger blobs are sent in pieces of that size."""
+_PIECE_BYTES = 1 << 20
+_BYTES = {"Content-Type": "application/octet-stream"}
 _ACCEPT = f"{MANIFEST}, application/vnd.oci.image.manifest.v1+json"
 
 
@@ -89,15 +97,27 @@ class Registry:
     async def put_blob(self, name: str, data: bytes) -> str:
         """The registry has `data`; its digest. Nothing is sent when it is there already."""
         blob = digest(data)
-        if await self.has_blob(name, blob):
-            return blob
-        status, headers, body = await self._call("POST", f"/{name}/blobs/uploads/")
-        self._expect(status, body, 202)
-        await self._finish(headers["Location"], blob, data)
+        if not await self.has_blob(name, blob):
+            await self._upload(name, blob, data)
         return blob
 
+    async def put_file(self, name: str, blob: str, path: Path) -> bool:
+        """The registry has the blob, whose bytes are in the file. False when it was there already.
+
+        Sent whole; above `CHUNK_BYTES` in chunks, because proxies in front of registries refuse larger requests.
+        """
+        if await self.has_blob(name, blob):
+            return False
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= CHUNK_BYTES:
+                await self._upload(name, blob, await asyncio.to_thread(file.read))
+            else:
+                await self._upload_in_chunks(name, blob, file)
+        return True
+
     async def mount_blob(self, name: str, blob: str, source: str) -> bool:
-        """`name` has the blob that `source` has, without sending it. False when `source` has none such."""
+        """`name` has the blob that `source` has, without sending it. False when the registry will not do that."""
         if await self.has_blob(name, blob):
             return True
         query = {"mount": blob, "from": source}
@@ -108,20 +128,67 @@ class Registry:
         self._expect(status, body, 201)
         return True
 
+    async def fetch_blob(self, name: str, blob: str, path: Path) -> None:
+        """The file holds the blob. Raises: NotFound, Unavailable (what came is not what was asked for)."""
+        known = hashlib.sha256()
+        async with self._request("GET", f"/{name}/blobs/{blob}") as response:
+            if response.status == 404:
+                raise errors.NotFound(f"The registry has no {blob} of {name}.")
+            self._expect(response.status, b"", 200)
+            with path.open("wb") as file:
+                async for piece in response.content.iter_chunked(_PIECE_BYTES):
+                    known.update(piece)
+                    await asyncio.to_thread(file.write, piece)
+        if f"sha256:{known.hexdigest()}" != blob:
+            raise errors.Unavailable(f"The registry at {self.address} sent something else than {blob}.")
+
+    async def tags(self, name: str) -> list[str]:
+        """The tags of the repository, in order; none where there is no such repository."""
+        status, _, body = await self._call("GET", f"/{name}/tags/list")
+        if status == 404:
+            return []
+        self._expect(status, body, 200)
+        return sorted(json.loads(body).get("tags") or ())
+
+    async def ping(self) -> None:
+        """A registry answers, and lets us in."""
+        status, _, body = await self._call("GET", "/")
+        self._expect(status, body, 200)
+
+    async def _upload(self, name: str, blob: str, data: bytes) -> None:
+        status, headers, body = await self._call("POST", f"/{name}/blobs/uploads/")
+        self._expect(status, body, 202)
+        await self._finish(headers["Location"], blob, data)
+
+    async def _upload_in_chunks(self, name: str, blob: str, file: BinaryIO) -> None:
+        status, headers, body = await self._call("POST", f"/{name}/blobs/uploads/")
+        self._expect(status, body, 202)
+        location, position = headers["Location"], 0
+        while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            ranged = {"Content-Range": f"{position}-{position + len(data) - 1}", **_BYTES}
+            status, headers, body = await self._call("PATCH", location, data=data, headers=ranged)
+            self._expect(status, body, 202)
+            location, position = headers["Location"], position + len(data)
+        await self._finish(location, blob, b"")
+
     async def _finish(self, location: str, blob: str, data: bytes) -> None:
-        headers = {"Content-Type": "application/octet-stream"}
-        status, _, body = await self._call("PUT", location, params={"digest": blob}, data=data, headers=headers)
+        status, _, body = await self._call("PUT", location, params={"digest": blob}, data=data, headers=_BYTES)
         self._expect(status, body, 201)
 
     async def _call(self, method: str, path: str, **options: Any) -> tuple[int, Mapping[str, str], bytes]:
+        async with self._request(method, path, **options) as response:
+            return response.status, response.headers, await response.read()
+
+    @asynccontextmanager
+    async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """`path` is below `/v2`, or the whole address that the registry named."""
         if self._session is None:
             raise RuntimeError("use the client as an async context manager")
-        url = URL(path if "://" in path else self._base + path)
+        url = URL(path if "://" in path else self._base + path, encoded=True)
         url = url.update_query(options.pop("params", {}))
         try:
             async with self._session.request(method, url, **options) as response:
-                return response.status, response.headers, await response.read()
+                yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise errors.Unavailable(
                 f"The registry at {self.address} did not answer: {str(error) or type(error).__name__}",
@@ -129,9 +196,29 @@ class Registry:
             ) from error
 
     def _expect(self, status: int, body: bytes, wanted: int) -> None:
+        """Raises: Denied, Invalid (it refuses what it was given), Unavailable."""
         if status != wanted:
-            text = body.decode(errors="replace")[:300]
-            raise errors.Unavailable(f"The registry at {self.address} answered {status}, not {wanted}: {text}")
+            raise refusal(self.address, status, body)
+
+
+def refusal(address: str, status: int, body: bytes) -> errors.PierError:
+    """What a registry answered instead of what was asked for. Source: OCI Distribution Specification, Error Codes."""
+    text = f"The registry at {address} answered {status}: {_reason(body)}"
+    if status in (401, 403):
+        return errors.Denied(text, hint="Pierhead needs an account there.")
+    if 400 <= status < 500 and status not in (404, 408, 416, 429):
+        return errors.Invalid(text)
+    return errors.Unavailable(text, hint="`pier status` shows the registry; a full disk is a common reason.")
+
+
+def _reason(body: bytes) -> str:
+    """The first error of the answer, or how the answer begins."""
+    try:
+        error = json.loads(body)["errors"][0]
+        detail = json.dumps(error["detail"]) if error.get("detail") else ""
+        return f"{error.get('code', '')} {error.get('message', '')} {detail}".strip()[:300]
+    except (ValueError, LookupError, TypeError):
+        return body.decode(errors="replace").strip()[:300] or "no reason given"
 
 
 def digest(data: bytes) -> str:

@@ -1,0 +1,69 @@
+"""The code layer: the commit's files as they are, or what the owner's build command makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from pierhead.build import base, cache, kitchen, layer, source
+from pierhead.build.ingredients import FOLDER, Work
+from pierhead.build.kitchen import Kitchen, Script
+from pierhead.build.layer import Layer, Packed
+from pierhead.build.source import Tree
+
+STEP = "build"
+_PREFIX = FOLDER.lstrip("/")
+_LEFT_OUT = ("node_modules",)
+"""What a build leaves beside the code and is in the dependency layer, if anywhere."""
+_VENV_PATH = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+async def packed(place: Kitchen, repository: Path, tree: Tree) -> Packed:
+    """The commit's files as a layer in the kitchen's folder."""
+    return await layer.written(place.folder / "code.tar.gz", source.tar(repository, tree, _PREFIX))
+
+
+async def context(place: Kitchen, repository: Path, tree: Tree) -> Path:
+    """The commit's files as a compressed tar for a builder."""
+    return (await layer.written(place.folder / "context.tar.gz", source.tar(repository, tree, "."))).path
+
+
+async def worked(
+    place: Kitchen, work: Work, repository: Path, tree: Tree, dependencies: Layer | None
+) -> tuple[Layer, bool]:
+    """What the command makes of the commit, in the registry's cache; and whether it was there before.
+
+    Raises: Failed, Unavailable.
+    """
+    builder = await base.obtain(place, work.builder)
+    below = dependencies if work.on_dependencies else None
+    parts = (tree.commit.id, work.script, work.output, builder.digest, below.digest if below else "")
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    if found := await cache.find(place.registry, key):
+        await place.log(STEP, f"this commit was built before ({key[:10]})")
+        return found, True
+    inputs = [(await packed(place, repository, tree)).path]
+    if below:
+        inputs.insert(0, place.folder / "dependencies.tar.gz")
+        await place.registry.fetch_blob(cache.REPOSITORY, below.digest, inputs[0])
+    result = f"{FOLDER}/{work.output}".rstrip("/")
+    env = {"PATH": _VENV_PATH}
+    raw = await kitchen.run(place, Script(STEP, work.script, builder.reference, FOLDER, result, inputs, env))
+    seconds = int(tree.commit.committed_at.timestamp())
+    made = await asyncio.to_thread(layer.normalised, raw, place.folder / f"{key}.tar.gz", _renaming(result), seconds)
+    await cache.keep(place.registry, key, made)
+    return made.layer, False
+
+
+def _renaming(result: str) -> Callable[[str], str | None]:
+    """The engine packs a folder under its own last name: back to where it was; without what is left out."""
+    parent = result.strip("/").rpartition("/")[0]
+
+    def rename(name: str) -> str | None:
+        path = f"{parent}/{name}" if parent else name
+        inside = path.removeprefix(f"{_PREFIX}/").split("/")[0]
+        return None if inside in _LEFT_OUT else path
+
+    return rename
