@@ -58,8 +58,8 @@ async def up(start: Start, show: Callable[[Whole], None]) -> Whole:
     except asyncio.CancelledError:
         await _undo(start.home, before, started)
         raise
-    problems = list(reasons(status.read(start.home)))
-    lines = files.last_lines(log, _LAST_LINES, start=begin)
+    problems = reasons(whole) if (whole := status.read(start.home)).running else []
+    lines = [] if problems else files.last_lines(log, _LAST_LINES, start=begin)
     await _undo(start.home, before, started)
     raise errors.Unavailable(
         "Pierhead did not come up; what was started for it has stopped again.",
@@ -79,12 +79,12 @@ def command(start: Start) -> tuple[str, ...]:
     return (sys.executable, "-m", "pierhead.boot.solo", str(start.home))
 
 
-def reasons(whole: Whole) -> Collection[Problem]:
-    """Why not every part is ready."""
+def reasons(whole: Whole) -> list[Problem]:
+    """Why not every part is ready; what only waits for another part is not a reason."""
     return [
         Problem(part.name, part.problem or part.detail or part.state.value, part.hint)
         for part in whole.parts
-        if part.state is not State.READY
+        if part.state is not State.READY and (part.problem or part.state is not State.STARTING)
     ]
 
 
