@@ -76,7 +76,7 @@ def test_any_value_of_ignore_ignores(value: str) -> None:
 
 
 def test_an_empty_ignore_does_not() -> None:
-    assert only(ONE, {"SERVICE_IGNORE": ""})
+    assert only(ONE, {"SERVICE_IGNORE": ""}).service == "web"
 
 
 @pytest.mark.parametrize("order", [("SERVICE_80_NAME", "SERVICE_NAME"), ("SERVICE_NAME", "SERVICE_80_NAME")])

@@ -11,12 +11,16 @@ def held(service_id: str, instance: str = "c1", port: int = 1) -> Held:
 
 def test_it_tells_which_instances_the_catalog_holds_otherwise() -> None:
     mirror = Mirror()
-    assert not mirror.is_known
     assert mirror.read({"a": held("a", "c1"), "b": held("b", "c2")}, mirror.version) == {"c1", "c2"}
-    assert mirror.is_known
     assert mirror.read({"a": held("a", "c1"), "b": held("b", "c2")}, mirror.version) == set()
     assert mirror.read({"a": held("a", "c1", port=2)}, mirror.version) == {"c1", "c2"}
     assert mirror.instances() == {"c1"}
+
+
+def test_nothing_is_known_before_it_was_read() -> None:
+    read = Mirror()
+    read.read({}, 0)
+    assert [mirror.is_known for mirror in (Mirror(), read)] == [False, True]
 
 
 def test_what_was_written_while_it_was_read_wins() -> None:
