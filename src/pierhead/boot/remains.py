@@ -11,7 +11,7 @@ from typing import Any
 
 from pierhead.kit import errors
 from pierhead.model.instance import Label
-from pierhead.wire.docker import services
+from pierhead.wire.docker import services, tasks
 from pierhead.wire.docker.client import Engine
 
 _LOOK = timedelta(milliseconds=300)
@@ -28,13 +28,14 @@ async def removed(address: str, cluster: str, *, with_agent: bool, say: Callable
     labels = {Label.CLUSTER: cluster}
     async with Engine(address) as engine:
         for service in await services.listing(engine, labels):
-            say(f"removes {service.name}")
+            say(f"ends {service.name}")
             with contextlib.suppress(errors.NotFound):
-                await services.remove(engine, service.name)
+                await services.scale(engine, service, 0)
         found = await _containers(engine, labels)
         if not with_agent:
             await _signalled(engine, found)
         await _gone(engine, labels, patience(found), say)
+        await _forgotten(engine, labels)
 
 
 def patience(containers: Sequence[Mapping[str, Any]]) -> timedelta:
@@ -75,4 +76,17 @@ async def _gone(engine: Engine, labels: Mapping[str, str], limit: timedelta, say
                 with contextlib.suppress(errors.NotFound, errors.Conflict):
                     await engine.delete(f"/containers/{container['Id']}", {"force": True})
             return
+        await asyncio.sleep(_LOOK.total_seconds())
+
+
+async def _forgotten(engine: Engine, labels: Mapping[str, str]) -> None:
+    """The services are gone. Each is removed once the engine has forgotten its tasks (see `services.remove`)."""
+    deadline = asyncio.get_running_loop().time() + _GRACE.total_seconds()
+    while left := await services.listing(engine, labels):
+        known = {task.service for task in await tasks.listing(engine, labels)}
+        is_late = asyncio.get_running_loop().time() > deadline
+        for service in left:
+            if is_late or service.id not in known:
+                with contextlib.suppress(errors.NotFound):
+                    await services.remove(engine, service.id)
         await asyncio.sleep(_LOOK.total_seconds())

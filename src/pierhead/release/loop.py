@@ -148,9 +148,7 @@ async def _running(ctx: Context, scene: _Scene, mine: Sequence[Service], there: 
 
 
 def _seen(service: Service, release: Release | None, there: Cluster, seen: Traffic, since: datetime | None) -> Running:
-    tasks = there.tasks.get(service.id, ())
-    counted = [task for task in tasks if task.is_alive or since is None or task.changed_at > since]
-    return observe.running(service, counted, release.spec if release else None, seen)
+    return observe.running(service, there.tasks.get(service.id, ()), release.spec if release else None, seen, since)
 
 
 async def _release_of(ctx: Context, service: Service) -> Release | None:

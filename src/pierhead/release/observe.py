@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pierhead.control import instances
 from pierhead.control.context import Context
@@ -42,18 +43,25 @@ async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
     return Traffic(await instances.endpoints(ctx, names), routed, reached, len(live))
 
 
-def running(service: Service, tasks: Iterable[Task], spec: Spec | None, seen: Traffic) -> Running:
-    """One engine service with the instances that are ready; none is when its release is not known. Pure."""
+def running(
+    service: Service, tasks: Iterable[Task], spec: Spec | None, seen: Traffic, since: datetime | None = None
+) -> Running:
+    """One engine service with the instances that are ready; none is when its release is not known. Pure.
+
+    Failures before `since` are not counted.
+    """
     own = list(tasks)
     alive = [task for task in own if task.is_alive]
     wanted = [task for task in alive if task.is_wanted]
     ready = [task for task in wanted if _is_ready(task, spec, seen)]
-    ended = sorted((task for task in own if task.has_failed), key=lambda task: task.changed_at)
+    failed = (task for task in own if task.has_failed and (since is None or task.changed_at > since))
+    ended = sorted(failed, key=lambda task: task.changed_at)
     return Running(
         name=service.name,
         replicas=service.replicas,
         alive=len(alive),
         ready=len(ready),
+        known=len(own),
         serving=sum(_is_reached(task, seen) for task in alive),
         failures=len(ended),
         error=ended[-1].error if ended else "",
