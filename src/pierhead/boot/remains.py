@@ -83,10 +83,10 @@ async def _forgotten(engine: Engine, labels: Mapping[str, str]) -> None:
     """The services are gone. Each is removed once the engine has forgotten its tasks (see `services.remove`)."""
     deadline = asyncio.get_running_loop().time() + _GRACE.total_seconds()
     while left := await services.listing(engine, labels):
-        known = {task.service for task in await tasks.listing(engine, labels)}
+        busy = {task.service for task in await tasks.listing(engine, labels) if task.is_being_forgotten}
         is_late = asyncio.get_running_loop().time() > deadline
         for service in left:
-            if is_late or service.id not in known:
+            if is_late or service.id not in busy:
                 with contextlib.suppress(errors.NotFound):
                     await services.remove(engine, service.id)
         await asyncio.sleep(_LOOK.total_seconds())

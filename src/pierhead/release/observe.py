@@ -61,7 +61,7 @@ def running(
         replicas=service.replicas,
         alive=len(alive),
         ready=len(ready),
-        known=len(own),
+        forgetting=sum(task.is_being_forgotten for task in own),
         serving=sum(_is_reached(task, seen) for task in alive),
         failures=len(ended),
         error=ended[-1].error if ended else "",

@@ -46,8 +46,8 @@ class Running:
     """Containers that have not ended, the draining ones included."""
     ready: int
     """Instances that are healthy and that every live gateway sends requests to."""
-    known: int = 0
-    """Tasks that the engine lists, ended ones included."""
+    forgetting: int = 0
+    """Instances that the engine has not quite forgotten, though they have ended or soon will."""
     serving: int = 0
     """Instances that some gateway still sends requests to."""
     failures: int = 0
@@ -123,12 +123,12 @@ def _lower(others: Sequence[Running], keep: int, cause: str) -> list[Step]:
 
 
 def _retire(services: Sequence[Running], cause: str) -> list[Step]:
-    """Drained first, by asking for none; removed when the engine has forgotten its last task, which is safe then."""
+    """Drained first, by asking for none; removed when the last instance has ended and is forgotten."""
     steps = []
     for service in services:
         if service.replicas:
             steps.append(_scale(service, 0, cause))
-        elif not service.known:
+        elif not service.alive and not service.forgetting:
             steps.append(Step("remove", service.name, cause))
     return steps
 

@@ -75,7 +75,7 @@ OLD = service("notes-dev-v1", 2)
         ),
         (None, [OLD], "scale notes-dev-v1: 2 to 0, nothing is released"),
         (None, [service("notes-dev-v1", 0)], "remove notes-dev-v1: nothing is released"),
-        (None, [service("notes-dev-v1", 0, known=1)], ""),
+        (None, [service("notes-dev-v1", 0, forgetting=1)], ""),
         (target(moving=None), [service("notes-dev-v2", 2)], ""),
         (target(3, moving=None), [service("notes-dev-v2", 2)], "scale notes-dev-v2: 2 to 3, 3 wanted"),
         (

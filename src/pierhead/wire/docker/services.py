@@ -102,7 +102,7 @@ async def scale(engine: Engine, service: Service, replicas: int) -> None:
 async def remove(engine: Engine, name: str) -> None:
     """The service is gone. Raises: NotFound.
 
-    Ask for no replicas first, and remove it only when the engine lists no task of it any more: Docker 20.10 crashes as a
+    Ask for no replicas first, and remove it only when no task of it `is_being_forgotten`: Docker 20.10 crashes as a
     whole when it forgets an ended task at the moment in which its service is removed (swarmkit,
     `SetServiceTasksRemove` reads a task that is not there).
     """

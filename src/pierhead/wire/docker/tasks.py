@@ -47,6 +47,11 @@ class Task:
         return self.state not in _ENDED and (self.is_wanted or bool(self.container))
 
     @property
+    def is_being_forgotten(self) -> bool:
+        """The engine lists it no longer as soon as it has ended, if it has not already."""
+        return self.desired == "remove"
+
+    @property
     def has_failed(self) -> bool:
         """It ended without having been asked to."""
         return self.state in _FAILED and not (self.state == "complete" and self.desired == "remove")
