@@ -14,7 +14,7 @@ from tests.lab.agent_lab import Lab, lab, state_of, until
 from pierhead.kit import errors
 from pierhead.model.instance import Meta, State
 from pierhead.wire.consul import agent as consul_agent
-from pierhead.wire.docker import containers
+from pierhead.wire.docker import containers, exec
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -77,7 +77,7 @@ async def test_an_app_that_fails_its_probe_is_critical_and_the_catalog_says_why(
     await one.own("notes-dev", health=health)
 
     async def says_why() -> bool:
-        return any("404" in check.output for entry in await one.entries("notes-dev") for check in entry.checks)
+        return any("404" in check.output for check in (await consul_agent.checks(one.catalog)).values())
 
     await until(says_why, what="the output says 404")
     assert await one.is_in(State.UNHEALTHY, "notes-dev")
@@ -141,6 +141,37 @@ async def test_an_agent_that_starts_again_does_not_let_anything_flap(one: Lab) -
     await one.own("later-dev")
     await one.passes("later-dev")
     assert before == [check.modify_index for entry in await one.entries("notes-dev") for check in entry.checks]
+
+
+async def test_an_app_that_answers_slowly_does_not_flap_either(one: Lab) -> None:
+    script = (
+        "busybox mkdir /www/cgi-bin; busybox printf '#!/bin/sh\\nbusybox sleep 0.7\\necho\\necho well\\n' "
+        "> /www/cgi-bin/slow; busybox chmod 755 /www/cgi-bin/slow; exec busybox httpd -f -p 8000 -h /www"
+    )
+    health = {"probe": "http", "path": "/cgi-bin/slow", "port": "web", "interval_seconds": 0.5, "timeout_seconds": 3}
+    await one.start()
+    await one.own("slow-dev", script, health=health)
+    await one.passes("slow-dev")
+    await one.stop()
+    before = [check.modify_index for entry in await one.entries("slow-dev") for check in entry.checks]
+    await one.start()
+    await one.own("later-dev", script, health=health)
+    await one.passes("later-dev")
+    assert before == [check.modify_index for entry in await one.entries("slow-dev") for check in entry.checks]
+
+
+async def test_an_app_that_died_inside_while_no_agent_ran_does_not_pass_for_long(one: Lab) -> None:
+    await one.start()
+    script = "busybox httpd -f -p 8000 -h /www & echo $! > /pid; wait; exec busybox sleep 1000"
+    name = await one.own("notes-dev", script)
+    await one.passes("notes-dev")
+    await one.stop()
+    async with exec.started(one.engine, name, ["/bin/sh", "-c", "kill $(busybox cat /pid)"], tty=False) as session:
+        while await session.read():
+            pass
+        assert await session.exit_code() == 0
+    await one.start()
+    await until(lambda: one.is_in(State.UNHEALTHY, "notes-dev"), what="it no longer passes")
 
 
 async def test_a_container_that_ended_while_no_agent_ran_is_deregistered(one: Lab) -> None:
