@@ -62,21 +62,27 @@ def ordered(running: list[Process], *, keep_apps: bool) -> list[Process]:
 
 
 async def _apps_removed(asked: Down, pier: Process | None, say: Callable[[str], None]) -> errors.Unavailable | None:
-    """The apps are gone; the reason where they could not be removed."""
+    """The apps are gone; the reason where they could not be removed.
+
+    A data folder that never ran has none, even when another one has apps of the same cluster on that engine.
+    """
+    about = status.read(asked.home).about
+    if not about:
+        return None
     try:
-        if not await _engine_answers(asked, say):
+        if not await _engine_answers(asked, about["engine"], say):
             return None
         if pier:
             await _quiet(asked.home, pier)
-        await remains.removed(_engine(asked), _cluster(asked), with_agent=pier is not None, say=say)
+        await remains.removed(about["engine"], about["cluster"], with_agent=pier is not None, say=say)
     except errors.Unavailable as error:
         return error
     return None
 
 
-async def _engine_answers(asked: Down, say: Callable[[str], None]) -> bool:
+async def _engine_answers(asked: Down, address: str, say: Callable[[str], None]) -> bool:
     """The engine can be asked. An engine of Pierhead's that died may have left containers: it is started once more."""
-    if preflight.engine_answers(_engine(asked)):
+    if preflight.engine_answers(address):
         return True
     if not process.lost(engine.NAME, home.run_folder(asked.home)):
         return False
@@ -94,11 +100,3 @@ async def _quiet(folder: Path, pier: Process) -> None:
         if all(part.state is State.STOPPED for part in server):
             return
         await asyncio.sleep(_LOOK.total_seconds())
-
-
-def _engine(asked: Down) -> str:
-    return str(status.read(asked.home).about.get("engine", asked.settings.engine.socket))
-
-
-def _cluster(asked: Down) -> str:
-    return str(status.read(asked.home).about.get("cluster", asked.settings.cluster))
