@@ -64,3 +64,10 @@ def test_settings_that_are_wrong_are_refused_with_their_place(tmp_path: Path) ->
     assert code == 2
     assert "PIER_API_PORT" in said
     assert "gateway.port" in said or "gateway.http_port" in said
+
+
+def test_down_touches_nothing_where_no_pierhead_ever_ran(tmp_path: Path) -> None:
+    settings = {"PIER_HOME": str(tmp_path / "pier")}
+    ended = subprocess.run((*PIER, "down"), env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Pierhead is down.\n", "")
+    assert not (tmp_path / "pier").exists()
