@@ -18,7 +18,7 @@ _START_LIMIT = timedelta(seconds=20)
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[str]:
-    """`host:port` of a registry that keeps its images in the existing `folder`; it has stopped at the end. Raises: Unavailable."""
+    """`host:port` of a registry with its images in the existing `folder`; stopped at the end. Raises: Unavailable."""
     port = _free_port()
     file = folder / "registry.yml"
     file.write_text(_config(folder / "data", port))

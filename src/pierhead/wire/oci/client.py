@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -166,13 +167,13 @@ class Registry:
         location, position = headers["Location"], 0
         while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
             ranged = {"Content-Range": f"{position}-{position + len(data) - 1}", **_BYTES}
-            status, headers, body = await self._call("PATCH", location, data=data, headers=ranged)
+            status, headers, body = await self._call("PATCH", location, data=io.BytesIO(data), headers=ranged)
             self._expect(status, body, 202)
             location, position = headers["Location"], position + len(data)
         await self._finish(location, blob, b"")
 
     async def _finish(self, location: str, blob: str, data: bytes) -> None:
-        status, _, body = await self._call("PUT", location, params={"digest": blob}, data=data, headers=_BYTES)
+        status, _, body = await self._call("PUT", location, params={"digest": blob}, data=io.BytesIO(data), headers=_BYTES)
         self._expect(status, body, 201)
 
     async def _call(self, method: str, path: str, **options: Any) -> tuple[int, Mapping[str, str], bytes]:
