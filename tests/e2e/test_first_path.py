@@ -128,7 +128,7 @@ def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) 
     shown = pierhead.pier("exec", instance[:12], "--", "sh", "-c", "echo hello; exit 7", check=False)
     assert (shown.returncode, shown.stdout.strip()) == (7, "hello")
     ask(pierhead, HOST)
-    assert "url:/" in pierhead.pier("logs", "site", "--tail", "200").stdout
+    assert "GET /" in pierhead.pier("logs", "site", "--tail", "200").stdout
 
 
 def test_refusals_say_what_to_do(pierhead: Pierhead, site: Repository, tmp_path: Path) -> None:
