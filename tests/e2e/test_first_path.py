@@ -2,72 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
 import pytest
 
+from pierhead.testing.load import Load, ask
 from pierhead.testing.whole import Pierhead, Repository
 
 HOST = "site.dev.localhost"
-
-
-class Load:
-    """Requests at a steady rate, half of them on new connections, until it is stopped."""
-
-    def __init__(self, gateway: str, host: str, per_second: int = 50) -> None:
-        self.answers: Counter[str] = Counter()
-        self.failures: list[str] = []
-        self._url, self._host, self._pause = gateway, host, 1 / per_second
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-
-    def __enter__(self) -> Load:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    async def _run(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=10)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as kept,
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), timeout=timeout) as fresh,
-            asyncio.TaskGroup() as group,
-        ):
-            number = 0
-            while not self._stop.is_set():
-                number += 1
-                group.create_task(self._ask(kept if number % 2 else fresh))
-                await asyncio.sleep(self._pause)
-
-    async def _ask(self, session: aiohttp.ClientSession) -> None:
-        try:
-            async with session.get(self._url, headers={"Host": self._host}) as response:
-                text = await response.text()
-                if response.status == 200:
-                    self.answers[text] += 1
-                else:
-                    self.failures.append(f"{response.status} {text[:200]}")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            self.failures.append(repr(error))
-
-
-def ask(pierhead: Pierhead, host: str) -> tuple[int, str]:
-    async def once() -> tuple[int, str]:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(pierhead.gateway, headers={"Host": host}) as response,
-        ):
-            return response.status, await response.text()
-
-    return asyncio.run(once())
 
 
 @pytest.fixture(scope="module")
@@ -88,28 +31,28 @@ def test_everything_is_up(pierhead: Pierhead) -> None:
 
 
 def test_a_commit_answers_at_the_apps_name(pierhead: Pierhead, site: Repository) -> None:
-    assert ask(pierhead, HOST) == (200, "first")
-    assert ask(pierhead, "nobody.localhost")[0] == 404
+    assert ask(pierhead.gateway, HOST) == (200, "first")
+    assert ask(pierhead.gateway, "nobody.localhost")[0] == 404
 
 
 def test_a_new_commit_replaces_the_old_one_without_a_failed_request(pierhead: Pierhead, site: Repository) -> None:
-    before = ask(pierhead, HOST)[1]
+    before = ask(pierhead.gateway, HOST)[1]
     with Load(pierhead.gateway, HOST) as load:
         site.write("index.html", "second")
         site.commit("Say second")
         pierhead.pier("deploy", str(site.folder))
-        assert ask(pierhead, HOST) == (200, "second")
+        assert ask(pierhead.gateway, HOST) == (200, "second")
         pierhead.pier("scale", "site", "4")
         pierhead.pier("scale", "site", "1")
         pierhead.pier("rollback", "site")
-        assert ask(pierhead, HOST) == (200, before)
+        assert ask(pierhead.gateway, HOST) == (200, before)
     assert load.failures == []
     assert load.answers[before] > 20
     assert load.answers["second"] > 20
 
 
 def test_a_release_that_never_becomes_healthy_leaves_the_old_one(pierhead: Pierhead, site: Repository) -> None:
-    before = ask(pierhead, HOST)
+    before = ask(pierhead.gateway, HOST)
     text = (site.folder / "pier.yaml").read_text()
     site.write("pier.yaml", text + "command: [sh, -c, 'echo the disk is missing >&2; exit 3']\n")
     site.commit("Break it")
@@ -118,7 +61,7 @@ def test_a_release_that_never_becomes_healthy_leaves_the_old_one(pierhead: Pierh
     assert failed.returncode == 6
     assert "the disk is missing" in failed.stderr
     assert load.failures == []
-    assert ask(pierhead, HOST) == before
+    assert ask(pierhead.gateway, HOST) == before
     site.write("pier.yaml", text)
     site.commit("Mend it")
 
@@ -127,7 +70,7 @@ def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) 
     instance = pierhead.json("ps", "site")["instances"][0]["id"]
     shown = pierhead.pier("exec", instance[:12], "--", "sh", "-c", "echo hello; exit 7", check=False)
     assert (shown.returncode, shown.stdout.strip()) == (7, "hello")
-    ask(pierhead, HOST)
+    ask(pierhead.gateway, HOST)
     assert "GET /" in pierhead.pier("logs", "site", "--tail", "200").stdout
 
 
