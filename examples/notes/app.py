@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 
 from flask import Flask, g, jsonify, redirect, render_template, request
@@ -29,13 +30,22 @@ def close(_error):
 
 
 def prepare():
-    with closing(connect()) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL, "
-            "written_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M', 'now')))"
-        )
-        connection.commit()
+    """The table is there. Another instance may be doing the same: changing the mode needs the file for itself."""
+    for _ in range(50):
+        try:
+            with closing(connect()) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL, "
+                    "written_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M', 'now')))"
+                )
+                connection.commit()
+                return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(0.1)
+    raise SystemExit(f"{DATABASE} stays locked")
 
 
 def all_notes():

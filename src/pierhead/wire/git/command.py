@@ -71,7 +71,7 @@ async def run(folder: Path | None, *arguments: str) -> bytes:
 
 @asynccontextmanager
 async def reading(folder: Path, *arguments: str, input_: bytes) -> AsyncIterator[asyncio.StreamReader]:
-    """What git writes for `input_`, as it comes. It has ended at the end, whether all was read or not."""
+    """What git writes for `input_`, as it comes. All of it must be read; git has ended at the end."""
     with tempfile.TemporaryFile() as asked:
         asked.write(input_)
         asked.seek(0)
@@ -79,9 +79,11 @@ async def reading(folder: Path, *arguments: str, input_: bytes) -> AsyncIterator
     assert process.stdout  # noqa: S101 - it was asked for
     try:
         yield process.stdout
-    finally:
+    except BaseException:
         if process.returncode is None:
             process.kill()
+        raise
+    finally:
         await process.wait()
 
 

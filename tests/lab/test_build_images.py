@@ -1,0 +1,370 @@
+"""Commits really become images: pushed to a real registry, run by a real engine, answering."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from pierhead.build import cache, image, kitchen, source
+from pierhead.build.image import Image, Limits, Request
+from pierhead.kit import errors
+from pierhead.model.app import BuildSpec
+from pierhead.testing import registry
+from pierhead.wire.docker import containers
+from pierhead.wire.docker import images as engine_images
+from pierhead.wire.docker.client import Engine
+from pierhead.wire.oci.client import Registry
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SOCKET = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+LABEL = "pier.test"
+SECONDS = 30
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="base images are made as root"),
+]
+
+
+@dataclass
+class Place:
+    engine: Engine
+    registry: str
+    folder: Path
+    log: list[str] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+
+    def repository(self, example: str = "") -> Path:
+        """A git repository of its own, with the example in it."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder)) / "work"
+        if example:
+            shutil.copytree(EXAMPLES / example, folder)
+        else:
+            folder.mkdir()
+        git(folder, "init", "-q", "-b", "main")
+        return folder
+
+    async def build(self, folder: Path, app: str, spec: BuildSpec | None = None) -> Image:
+        """The image of what is in the folder now."""
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "--allow-empty", "-m", "Commit")
+        bare = folder.with_name("bare.git")
+        commit = await source.fetch(bare, str(folder), "main")
+        limits = Limits(cpus=0, memory_bytes=1 << 30)
+        request = Request(app, commit, bare, spec or BuildSpec(), self.registry, self.engine, limits)
+        self.log.clear()
+        found = await image.build_and_push(request, self._note)
+        self.made.append(found.reference)
+        return found
+
+    async def _note(self, step: str, text: str) -> None:
+        self.log.append(f"{step}: {text}")
+
+    @contextlib.asynccontextmanager
+    async def running(self, made: Image) -> AsyncIterator[str]:
+        """The address of a container of the image, once it answers `/healthz`."""
+        async for _ in engine_images.pull(self.engine, made.reference):
+            pass
+        body = {
+            "Image": made.reference,
+            "Env": ["PORT=8000"],
+            "Labels": {LABEL: "build"},
+            "ExposedPorts": {"8000/tcp": {}},
+            "HostConfig": {
+                "PortBindings": {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]},
+                "Tmpfs": {"/data": ""},
+                "Init": True,
+            },
+        }
+        container = await containers.create(self.engine, body)
+        try:
+            await containers.start(self.engine, container)
+            binding = (await containers.inspect(self.engine, container)).ports["8000/tcp"][0]
+            url = f"http://127.0.0.1:{binding.port}"
+            await eventually(lambda: answers(f"{url}/healthz"))
+            yield url
+        finally:
+            await containers.remove(self.engine, container, force=True)
+
+
+def git(folder: Path, *arguments: str) -> None:
+    author = ("-c", "user.name=Ada", "-c", "user.email=ada@localhost")
+    subprocess.run(["git", "-C", folder, *author, *arguments], check=True, capture_output=True)
+
+
+async def answers(url: str) -> bool:
+    async with aiohttp.ClientSession() as session:
+        try:
+            async with session.get(url, timeout=aiohttp.ClientTimeout(total=5)) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+
+async def get(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, dict[str, str], str]:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as response:
+        return response.status, dict(response.headers), await response.text()
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], limit: timedelta = timedelta(seconds=SECONDS)) -> None:
+    async with asyncio.timeout(limit.total_seconds()):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    folder = tmp_path_factory.mktemp("registry")
+    async with registry.serving(folder) as address, Engine(SOCKET) as engine:
+        found = Place(engine, address, tmp_path_factory.mktemp("work"))
+        yield found
+        for value in await engine_images.listing(engine):
+            for name in [*(value.get("RepoDigests") or ()), *(value.get("RepoTags") or ())]:
+                if name.startswith(f"{address}/"):
+                    with contextlib.suppress(errors.PierError):
+                        await engine_images.remove(engine, name, force=True)
+
+
+async def building(engine: Engine) -> list[str]:
+    found = await containers.listing(engine, {"label": [kitchen.LABEL]}, all_=True)
+    return [one.id for one in found]
+
+
+async def test_a_site_is_served_with_its_types_and_without_stale_pages(place: Place) -> None:
+    folder = place.repository("site")
+    (folder / "app.0123abcd.js").write_text("let a = 1")
+    (folder / "module.mjs").write_text("export default 1")
+    (folder / "guide").mkdir()
+    (folder / "guide" / "index.html").write_text("guide")
+    (folder / ".secret").write_text("no")
+    made = await place.build(folder, "site")
+    async with place.running(made) as url:
+        status, headers, text = await get(url)
+        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert headers["Cache-Control"] == "no-cache"
+        assert "git commit" in text
+        _, headers, _ = await get(f"{url}/app.0123abcd.js")
+        assert headers["Content-Type"].startswith("application/javascript")
+        assert "immutable" in headers["Cache-Control"]
+        assert (await get(f"{url}/module.mjs"))[1]["Content-Type"].startswith("text/javascript")
+        assert (await get(f"{url}/guide"))[::2] == (200, "guide")
+        assert (await get(f"{url}/nothing"))[::2] == (404, (folder / "404.html").read_text())
+        assert [(await get(f"{url}/{name}"))[0] for name in (".secret", "pier.yaml", "404.html")] == [404] * 3
+        fresh = {"If-None-Match": str((await get(url))[1]["ETag"])}
+        assert (await get(url, headers=fresh))[0] == 304
+
+
+async def test_the_same_commit_is_the_same_image_and_a_new_one_only_new_code(place: Place) -> None:
+    folder = place.repository("site")
+    first = await place.build(folder, "site-again")
+    again = await place.build(folder, "site-again")
+    other = await source.fetch(folder.with_name("other.git"), str(folder), "main~1")
+    limits = Limits(cpus=1, memory_bytes=1 << 28)
+    request = Request(
+        "site-again", other, folder.with_name("other.git"), BuildSpec(), place.registry, place.engine, limits
+    )
+    same = await image.build_and_push(request, place._note)
+    assert same.reference == first.reference
+    assert same.pushed == 0
+    assert again.reference != first.reference, "a new commit has its own label and time"
+    assert "base" in again.reused
+
+
+async def test_notes_is_built_from_its_lock_file_and_keeps_notes(place: Place) -> None:
+    folder = place.repository("notes")
+    made = await place.build(folder, "notes")
+    async with place.running(made) as url:
+        async with aiohttp.ClientSession() as session:
+            async with session.post(f"{url}/api/notes", json={"text": "Hello"}) as response:
+                assert response.status == 201
+            async with session.post(f"{url}/api/notes", json={"text": " "}) as response:
+                assert response.status == 400
+        assert '"Hello"' in (await get(f"{url}/api/notes"))[2]
+        assert "Hello" in (await get(url))[2]
+    (folder / "app.py").write_text((folder / "app.py").read_text() + "# changed\n")
+    again = await place.build(folder, "notes")
+    assert "dependencies" in again.reused
+    assert again.pushed < 20_000
+    copy = await place.build(place.repository("notes"), "another")
+    assert "dependencies" in copy.reused
+    assert await building(place.engine) == []
+
+
+async def test_nothing_of_this_machine_is_in_the_dependency_layer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "mirror-of-this-machine.internal")
+    folder = place.repository("notes")
+    with (folder / "requirements.txt").open("a") as listed:
+        listed.write(f"# {uuid.uuid4()}\n")
+    made = await place.build(folder, "lent")
+    async with Registry(place.registry) as connected:
+        found = await connected.manifest("lent", made.reference.partition("@")[2])
+        assert found
+        config = await connected.json_blob("lent", found.value["config"]["digest"])
+        assert "mirror" not in str(config)
+        await connected.fetch_blob("lent", found.value["layers"][1]["digest"], place.folder / "layer")
+    with tarfile.open(place.folder / "layer") as tar:
+        members = tar.getmembers()
+        assert {member.name.split("/")[0] for member in members} == {"opt"}
+        assert {(member.uid, member.mtime) for member in members} == {(0, 0)}
+        assert any(member.name.endswith(".pyc") for member in members)
+        for member in members:
+            content = tar.extractfile(member)
+            assert content is None or b"mirror-of-this-machine" not in content.read()
+
+
+async def test_a_lock_file_that_does_not_resolve_fails_with_its_reason_and_leaves_nothing(place: Place) -> None:
+    folder = place.repository()
+    (folder / "app.py").write_text("print()\n")
+    (folder / "requirements.txt").write_text("blinker==999.0.0\n")
+    with pytest.raises(errors.Failed, match=r"blinker==999\.0\.0") as caught:
+        await place.build(folder, "unresolved")
+    assert "requirements.txt" in caught.value.hint
+    assert await building(place.engine) == []
+    (folder / "requirements.txt").write_text("blinker==1.9.0\n")
+    await place.build(folder, "unresolved")
+
+
+async def test_a_cancelled_build_leaves_no_container(place: Place) -> None:
+    folder = place.repository("notes")
+    (folder / "requirements.txt").write_text("blinker==1.9.0  # slow\n")
+    spec = BuildSpec(command=("sh", "-c", "echo it has begun; sleep 300"))
+    working = asyncio.get_running_loop().create_task(place.build(folder, "cancelled", spec))
+
+    async def begun() -> bool:
+        return "build: it has begun" in place.log
+
+    await eventually(begun, timedelta(minutes=3))
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert await building(place.engine) == []
+
+
+async def test_the_owners_command_makes_the_site(place: Place) -> None:
+    folder = place.repository()
+    (folder / "make.sh").write_text(
+        "mkdir dist\necho ok > dist/healthz\ndate +%N > dist/when\ncp make.sh dist/index.html\n"
+    )
+    spec = BuildSpec(runtime="static", command=("sh", "make.sh"), output="dist")
+    made = await place.build(folder, "made", spec)
+    async with place.running(made) as url:
+        when = (await get(f"{url}/when"))[2]
+        assert (await get(f"{url}/make.sh"))[0] == 404
+    commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
+    request = Request(
+        "made", commit, folder.with_name("bare.git"), spec, place.registry, place.engine, Limits(0, 1 << 30)
+    )
+    same = await image.build_and_push(request, place._note)
+    assert same.reference == made.reference, f"made once, at {when}"
+    assert same.pushed == 0
+
+
+async def test_a_dockerfile_is_built_on_a_base_that_is_made_for_it(place: Place) -> None:
+    folder = place.repository("hello-dockerfile")
+    made = await place.build(folder, "hello")
+    async with place.running(made) as url:
+        assert "Hello from" in (await get(url))[2]
+    commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
+    request = Request(
+        "hello", commit, folder.with_name("bare.git"), BuildSpec(), place.registry, place.engine, Limits(0, 1 << 30)
+    )
+    assert (await image.build_and_push(request, place._note)).reference == made.reference
+    (folder / "Dockerfile").write_text((folder / "Dockerfile").read_text() + "RUN echo it is broken >&2; exit 3\n")
+    with pytest.raises(errors.Failed, match="it is broken"):
+        await place.build(folder, "hello")
+
+
+async def test_odd_files_arrive_in_the_container(place: Place) -> None:
+    folder = place.repository("site")
+    odd = [b"line\nbreak", b"not-\xff-utf8", "日本語".encode()]
+    for name in odd:
+        (folder / os.fsdecode(name)).write_bytes(b"odd")
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o755)
+    (folder / "link").symlink_to("healthz")
+    made = await place.build(folder, "odd")
+    async with place.running(made) as url:
+        assert (await get(f"{url}/link"))[2] == "ok\n"
+        assert (await get(f"{url}/%E6%97%A5%E6%9C%AC%E8%AA%9E"))[2] == "odd"
+    container = await containers.create(place.engine, {"Image": made.reference, "Labels": {LABEL: "build"}})
+    try:
+        async with containers.archive(place.engine, container, "/app") as pieces:
+            (folder.parent / "app.tar").write_bytes(b"".join([piece async for piece in pieces]))
+    finally:
+        await containers.remove(place.engine, container)
+    with tarfile.open(folder.parent / "app.tar", errors="surrogateescape") as tar:
+        found = {os.fsencode(member.name): member for member in tar}
+    assert {b"app/" + name for name in odd} <= found.keys()
+    assert (found[b"app/run"].mode & 0o777, found[b"app/link"].linkname) == (0o755, "healthz")
+
+
+async def test_an_image_from_elsewhere_is_brought_into_the_registry_once(place: Place) -> None:
+    empty = kitchen_tar()
+    name = f"elsewhere-{uuid.uuid4().hex[:8]}"
+    await engine_images.import_(place.engine, empty, name, "1")
+    folder = place.repository()
+    (folder / "hello").write_text("x")
+    try:
+        made = await place.build(folder, "plain", BuildSpec(base=f"{name}:1"))
+        async with Registry(place.registry) as connected:
+            found = await connected.manifest("plain", made.reference.partition("@")[2])
+            assert found
+            assert len(found.value["layers"]) == 2
+        with pytest.raises(errors.NotFound, match="cannot be had"):
+            await place.build(folder, "plain", BuildSpec(base=f"127.0.0.1:{free_port()}/nothing:1"))
+    finally:
+        await engine_images.remove(place.engine, f"{name}:1", force=True)
+
+
+async def test_a_registry_that_is_down_is_said(place: Place) -> None:
+    folder = place.repository("site")
+    await place.build(folder, "down")
+    commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
+    nowhere = f"127.0.0.1:{free_port()}"
+    request = Request(
+        "down", commit, folder.with_name("bare.git"), BuildSpec(), nowhere, place.engine, Limits(0, 1 << 30)
+    )
+    with pytest.raises(errors.Unavailable, match=nowhere):
+        await image.build_and_push(request, place._note)
+
+
+async def test_a_cached_layer_that_lost_its_blob_is_made_anew(place: Place) -> None:
+    async with Registry(place.registry) as connected:
+        assert await cache.find(connected, "0" * 64) is None
+
+
+def kitchen_tar() -> bytes:
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            member = tarfile.TarInfo("etc")
+            member.type = tarfile.DIRTYPE
+            tar.addfile(member)
+        file.seek(0)
+        return file.read()
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
