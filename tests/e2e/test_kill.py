@@ -39,7 +39,7 @@ def kill_nine(pierhead: Pierhead) -> None:
 
 def deploy_until(pierhead: Pierhead, folder: str, step: str) -> None:
     """Begins a deployment and returns when its journal shows `step`."""
-    command = [PIER, "deploy", folder]
+    command = [str(PIER), "deploy", folder]
     with subprocess.Popen(command, env=pierhead.environment, stderr=subprocess.PIPE, text=True) as deploying:
         assert deploying.stderr
         for line in deploying.stderr:
@@ -58,7 +58,9 @@ def test_a_deployment_ends_although_the_server_was_killed_in_the_middle(
     with Load(pierhead.gateway, HOST) as load:
         deploy_until(pierhead, str(site.folder), step)
         pierhead.pier("up")
-        eventually(lambda: pierhead.json("builds")[0]["state"] == "succeeded", "the build ends")
+        eventually(lambda: pierhead.json("builds")[0]["state"] not in ("queued", "running"), "the build ends")
+        build = pierhead.json("builds")[0]
+        assert build["state"] == "succeeded", build["reason"]
         eventually(lambda: not pierhead.json("ps", "site")["environments"][0]["moving"], "the deployment ends")
     assert load.failures == []
     assert ask(pierhead.gateway, HOST) == (200, f"after a kill at {step}")

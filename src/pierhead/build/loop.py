@@ -46,7 +46,10 @@ async def _worker(ctx: Context) -> None:
 
 
 async def _perform(ctx: Context, build: Build) -> None:
-    """The build has ended: succeeded, failed with its reason, or cancelled by whoever asked for that."""
+    """The build has ended: succeeded, failed with its reason, or cancelled by whoever asked for that.
+
+    What was uploaded for it is kept until then: a build whose server dies is done again.
+    """
     limit = ctx.settings.build.timeout
     try:
         async with asyncio.timeout(limit.total_seconds()):
@@ -60,6 +63,8 @@ async def _perform(ctx: Context, build: Build) -> None:
     except Exception as error:
         await builds.failed(ctx, build.id, errors.Broken(f"Pierhead failed at this build: {error!r}"))
         raise
+    if build.source.startswith(builds.UPLOAD):
+        await asyncio.to_thread(builds.bundle(ctx, build.source).unlink, missing_ok=True)
 
 
 async def _cancelled(ctx: Context, build_id: int) -> None:
@@ -95,9 +100,7 @@ async def _fetch(ctx: Context, build: Build) -> Commit:
     repository = ctx.settings.home / "git" / f"{build.app}.git"
     if build.source.startswith(builds.UPLOAD):
         bundle = builds.bundle(ctx, build.source)
-        commit = await source.receive(repository, bundle, build.ref)
-        bundle.unlink(missing_ok=True)
-        return commit
+        return await source.receive(repository, bundle, build.ref)
     return await source.fetch(repository, build.source, build.ref)
 
 
