@@ -3,7 +3,7 @@
     uv run python bench/build.py [--files 2000] [--megabytes 10] [--rounds 7]
 
 Both work on the same commits, the same base image, the same engine and the same registry, in one run, who is first in
-turn. Ours is measured from the commit in its git repository (so with the fetch), the rival's from the checked out files,
+turn. Ours is measured from the commit in its git repository (with the fetch), the rival's from the checked out files,
 without `.git`. What is built once and kept (the base image, the first image) is there before the clock starts.
 """
 
