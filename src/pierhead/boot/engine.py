@@ -188,7 +188,10 @@ def needs_swarm(swarm: Mapping[str, Any]) -> bool:
         case "locked":
             raise errors.Conflict("The swarm of this machine is locked.", hint="`docker swarm unlock` opens it.")
         case state:
-            raise errors.Unavailable(f"The swarm of this machine is {state}. {swarm.get('Error', '')}".strip())
+            raise errors.Unavailable(
+                f"The swarm of this machine does not work ({state}): {swarm.get('Error') or 'no reason is given'}",
+                hint="`docker info` shows it, and the engine's log why.",
+            )
 
 
 def _own_address() -> str:

@@ -52,5 +52,5 @@ def test_a_worker_is_refused_with_the_managers_it_has() -> None:
 def test_a_locked_swarm_is_refused_and_a_broken_one_is_tried_again() -> None:
     with pytest.raises(errors.Conflict, match="locked"):
         engine.needs_swarm(swarm("locked"))
-    with pytest.raises(errors.Unavailable, match=r"is error\. no route"):
+    with pytest.raises(errors.Unavailable, match=r"\(error\): no route"):
         engine.needs_swarm(swarm("error", Error="no route"))
