@@ -36,7 +36,7 @@ async def until_idle(consul: Consul, endpoints: Sequence[Endpoint], deadline: da
     while True:
         try:
             left = await _left(consul, endpoints)
-        except errors.Unavailable as error:
+        except errors.PierError as error:
             left = error.message
         if not left:
             return Outcome(is_idle=True, reason="no gateway has a request left there")

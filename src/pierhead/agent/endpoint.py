@@ -8,6 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 PASSING, CRITICAL = "passing", "critical"
+SHORTEST = timedelta(milliseconds=100)
+"""Interval and timeout of a probe: a label must not keep the agent busy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pierhead.agent import address
-from pierhead.agent.endpoint import CRITICAL, PASSING, Endpoint, Kind, Node, Probe
+from pierhead.agent.endpoint import CRITICAL, PASSING, SHORTEST, Endpoint, Kind, Node, Probe
 from pierhead.kit import units
 from pierhead.model.instance import Meta
 from pierhead.wire.docker.containers import Container
@@ -158,6 +158,6 @@ def probe(said: Mapping[str, str]) -> Probe:
 
 def _duration(text: str, default: timedelta) -> timedelta:
     try:
-        return units.duration(text) if text else default
+        return max(SHORTEST, units.duration(text)) if text else default
     except ValueError:
         return default

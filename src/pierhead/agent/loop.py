@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from pierhead.agent import apply, drain, identity, kills, observe, own, plan, signals
 from pierhead.agent.claim import Claim
@@ -191,9 +192,13 @@ class _Agent:
     # One container
 
     async def _settle(self, container_id: str) -> None:
-        """The catalog says what the container is now; or it will be tried again, and everybody else goes on."""
+        """The catalog says what the container is now, or will soon."""
+        await self._guarded(container_id, self._settle_now(container_id))
+
+    async def _guarded(self, container_id: str, work: Coroutine[Any, Any, None]) -> None:
+        """What fails for one container is tried again when the catalog is next looked at; everybody else goes on."""
         try:
-            await self._settle_now(container_id)
+            await work
         except errors.Unavailable as error:
             log.debug("Not settled yet.", extra={"container": container_id, "problem": error.message})
             self._unsettled.add(container_id)
@@ -287,10 +292,16 @@ class _Agent:
     def _wait_for_idle(self, container: Container, endpoints: list[Endpoint], draining: Drain) -> None:
         """The real signal is sent when nobody needs the container any more; once."""
         if container.id not in self._waiting:
-            work = self._drain(container, endpoints, draining)
-            self._waiting[container.id] = self._group.create_task(work)
+            work = self._guarded(container.id, self._drain(container, endpoints, draining))
+            self._waiting[container.id] = task = self._group.create_task(work)
+            task.add_done_callback(lambda done: self._waited(container.id, done))
+
+    def _waited(self, container_id: str, done: asyncio.Task[None]) -> None:
+        if self._waiting.get(container_id) is done:
+            del self._waiting[container_id]
 
     async def _drain(self, container: Container, endpoints: list[Endpoint], draining: Drain) -> None:
+        """The app has been sent its real signal. Raises: Unavailable (then it is tried again)."""
         stop = own.stop(container)
         outcome = await drain.until_idle(self._consul, endpoints, draining.since + stop.drain)
         signal = await self._real_signal(container)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pierhead.agent import address
-from pierhead.agent.endpoint import Endpoint, Kind, Node, Probe, Stop
+from pierhead.agent.endpoint import SHORTEST, Endpoint, Kind, Node, Probe, Stop
 from pierhead.kit import errors
 from pierhead.model.instance import Label, Meta
 from pierhead.wire.docker.containers import Container
@@ -32,7 +32,7 @@ def endpoints(node: Node, container: Container) -> list[Endpoint]:
     try:
         asked = health["port"] or (ports[0]["name"] if ports else "")
         found = [_endpoint(node, container, port, probe(health, is_asked=port["name"] == asked)) for port in ports]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise errors.Invalid(f"The labels of {container.name} cannot be read: {error!r}") from error
     return [endpoint for endpoint in found if endpoint]
 
@@ -46,7 +46,7 @@ def stop(container: Container) -> Stop:
             timedelta(seconds=float(value["drain_seconds"])),
             timedelta(seconds=float(value["stop_seconds"])),
         )
-    except (errors.Invalid, TypeError, ValueError):
+    except (errors.Invalid, TypeError, ValueError, OverflowError):
         return Stop("", timedelta(seconds=30), timedelta(seconds=10))
 
 
@@ -58,8 +58,8 @@ def probe(health: Mapping[str, Any], *, is_asked: bool) -> Probe:
     return Probe(
         kind=kind,
         path=str(health["path"]),
-        interval=timedelta(seconds=float(health["interval_seconds"])),
-        timeout=timedelta(seconds=float(health["timeout_seconds"])),
+        interval=max(SHORTEST, timedelta(seconds=float(health["interval_seconds"]))),
+        timeout=max(SHORTEST, timedelta(seconds=float(health["timeout_seconds"]))),
         rise=max(1, int(health["rise"])),
         fall=max(1, int(health["fall"])),
         decides=kind is not Kind.NONE,

@@ -32,7 +32,7 @@ async def ask(engine: Engine, endpoint: Endpoint, probe: Probe) -> Answer:
         return Answer(
             passed=False, reason=f"{_what(endpoint, probe)}: no answer in {probe.timeout.total_seconds():g} s"
         )
-    except (OSError, errors.PierError, asyncio.IncompleteReadError) as error:
+    except (OSError, EOFError, ValueError, errors.PierError) as error:
         return Answer(passed=False, reason=f"{_what(endpoint, probe)}: {_reason(error)}")
 
 
