@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 _APT = Path("/etc/apt")
@@ -16,23 +17,24 @@ def transport(dump: str) -> str:
 
 
 def of_suite(suite: str) -> str:
-    """This machine's apt sources for a Debian release, in deb822; the public mirror where it has none."""
-    stanzas = [stanza for file in sorted(_APT.glob("sources.list.d/*.sources")) for stanza in _stanzas(file)]
-    chosen = [stanza for stanza in stanzas if _has_suite(stanza, suite)]
-    chosen += [line for line in map(_deb822, _lines()) if _has_suite(line, suite)]
+    """This machine's apt sources for a Debian release, in deb822; the public archive where it has none. Blocks."""
+    files = [_APT / "sources.list", *_APT.glob("sources.list.d/*.sources"), *_APT.glob("sources.list.d/*.list")]
+    return chosen({file.name: file.read_text() for file in sorted(files) if file.is_file()}, suite)
+
+
+def chosen(files: Mapping[str, str], suite: str) -> str:
+    """What `of_suite` promises, from the contents of apt's files by name."""
+    found = [stanza for name, text in files.items() for stanza in _stanzas(name, text) if _has_suite(stanza, suite)]
     public = f"Types: deb\nURIs: http://deb.debian.org/debian\nSuites: {suite} {suite}-updates\nComponents: main"
-    return "\n\n".join(chosen or [public]) + "\n"
+    return "\n\n".join(found or [public]) + "\n"
 
 
-def _stanzas(file: Path) -> list[str]:
-    text = "\n".join(line for line in file.read_text().splitlines() if not line.startswith("#"))
-    return [stanza.strip() for stanza in re.split(r"\n\s*\n", text) if stanza.strip()]
-
-
-def _lines() -> list[str]:
-    found = [_APT / "sources.list", *sorted(_APT.glob("sources.list.d/*.list"))]
-    lines = [line.strip() for file in found if file.is_file() for line in file.read_text().splitlines()]
-    return [line for line in lines if re.match(r"deb\s", line)]
+def _stanzas(name: str, text: str) -> list[str]:
+    """A file's sources, each as a stanza of deb822. Source: sources.list(5)."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    if not name.endswith(".sources"):
+        return [_deb822(line.strip()) for line in lines if re.match(r"\s*deb\s", line)]
+    return [stanza.strip() for stanza in re.split(r"\n\s*\n", "\n".join(lines)) if stanza.strip()]
 
 
 def _deb822(line: str) -> str:

@@ -52,7 +52,7 @@ async def archive(folder: Path, target: Path, packages: Sequence[str], suite: st
         )
     sources, plain, options = folder / "machine.sources", folder / "debian.sources", folder / "apt.conf"
     for file, text in (
-        (sources, apt.of_suite(suite)),
+        (sources, await asyncio.to_thread(apt.of_suite, suite)),
         (plain, _SOURCES.format(suite=suite)),
         (options, await _options()),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import tarfile
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -119,19 +120,30 @@ def normalised(source: Path, target: Path, rename: Callable[[str], str | None], 
     writer = Writer(target)
     with tarfile.open(source, errors="surrogateescape") as tar:
         found = [(name, member) for member in tar if (name := rename(member.name))]
-        for name, member in sorted(found, key=lambda pair: pair[0]):
+        for name, member in sorted(found, key=lambda pair: (pair[1].islnk(), pair[0])):  # a link after what it names
             plain = tarfile.TarInfo(name)
-            plain.type, plain.mode, plain.size, plain.mtime = member.type, member.mode, member.size, seconds
-            plain.linkname = (rename(member.linkname) or "") if member.islnk() else member.linkname
-            writer.write(header(plain))
-            _copy(tar.extractfile(member) if member.isreg() else None, writer, member.size)
+            plain.mode, plain.mtime = member.mode, seconds
+            link = rename(member.linkname) if member.islnk() else member.linkname
+            if member.isreg() or link is None:
+                _file(tar, member, plain, writer)
+            else:
+                plain.type, plain.linkname = member.type, link
+                writer.write(header(plain))
     writer.write(END)
     return writer.close()
 
 
-def _copy(content: IO[bytes] | None, writer: Writer, size: int) -> None:
-    if content is None:
-        return
+def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, plain: tarfile.TarInfo, writer: Writer) -> None:
+    """A file, or a hard link to one that is left out: that becomes the file itself."""
+    content = tar.extractfile(member)
+    assert content  # noqa: S101 - it is a file
+    plain.size = content.seek(0, os.SEEK_END)
+    content.seek(0)
+    writer.write(header(plain))
+    _copy(content, writer, plain.size)
+
+
+def _copy(content: IO[bytes], writer: Writer, size: int) -> None:
     while piece := content.read(_PIECE_BYTES):
         writer.write(piece)
     writer.write(padding(size))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import tarfile
+import weakref
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ __all__ = ["Commit", "Tree", "fetch", "read", "receive", "tar", "tree"]
 
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 _PIECE_BYTES = 1 << 20
+_fetching: weakref.WeakValueDictionary[Path, asyncio.Lock] = weakref.WeakValueDictionary()
+"""Two builds at once of one app fetch one after the other: git does not wait for its own locks."""
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -34,16 +38,17 @@ class Tree:
 
 async def fetch(repository: Path, url: str, ref: str) -> Commit:
     """The commit that `ref` means at `url` is here. Raises: NotFound, Unavailable, Invalid."""
-    await git.initialise(repository)
-    await git.fetch(repository, url)
-    commit = await git.resolve(repository, git.HEAD if ref == "HEAD" else ref)
-    return await git.describe(repository, commit)
+    async with _fetching.setdefault(repository, asyncio.Lock()):
+        await git.initialise(repository)
+        await git.fetch(repository, url)
+        return await git.describe(repository, await git.resolve(repository, git.HEAD if ref == "HEAD" else ref))
 
 
 async def receive(repository: Path, bundle: Path, ref: str) -> Commit:
-    """The commit `ref` of an uploaded bundle is here. Raises: NotFound, Failed (the bundle is broken)."""
-    await git.initialise(repository)
-    await git.receive(repository, bundle)
+    """The commit `ref` of an uploaded bundle is here. Raises: NotFound, Invalid (the bundle is broken)."""
+    async with _fetching.setdefault(repository, asyncio.Lock()):
+        await git.initialise(repository)
+        await git.receive(repository, bundle)
     return await git.describe(repository, await git.resolve(repository, ref))
 
 

@@ -47,15 +47,17 @@ def test_links_keep_where_they_lead_and_what_is_not_wanted_is_left_out(tmp_path:
     source = tar(
         tmp_path / "1",
         member("app/a"),
-        member("app/hard", tarfile.LNKTYPE, linkname="app/a"),
+        member("app/0hard", tarfile.LNKTYPE, linkname="app/a"),
         member("app/soft", tarfile.SYMTYPE, linkname="../b"),
         member("app/left"),
     )
     made = layer.normalised(source, tmp_path / "2", lambda name: None if "left" in name else f"x/{name}", 3)
     with tarfile.open(made.path) as found:
+        assert found.getnames()[-1] == "x/app/0hard", "engines want what a hard link names before it"
+    with tarfile.open(made.path) as found:
         assert {one.name: one.linkname for one in found} == {
             "x/app/a": "",
-            "x/app/hard": "x/app/a",
+            "x/app/0hard": "x/app/a",
             "x/app/soft": "../b",
         }
 
@@ -102,3 +104,12 @@ def test_a_command_of_the_base_is_kept_where_there_is_no_other() -> None:
     base = {"config": {"Cmd": ["serve"], "Entrypoint": ["/init"]}}
     found = json.loads(layer.config(Config(), [], clock.moment(0), base))
     assert (found["config"]["Cmd"], found["config"]["Entrypoint"]) == (["serve"], ["/init"])
+
+
+def test_a_hard_link_to_what_is_left_out_becomes_the_file(tmp_path: Path) -> None:
+    source = tar(tmp_path / "1", member("left"), member("kept", tarfile.LNKTYPE, linkname="left"), content=b"text")
+    made = layer.normalised(source, tmp_path / "2", lambda name: None if name == "left" else name, 0)
+    with tarfile.open(made.path) as found:
+        content = found.extractfile("kept")
+        assert content
+        assert (found.getnames(), content.read()) == (["kept"], b"text")
