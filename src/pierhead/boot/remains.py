@@ -21,7 +21,7 @@ _DEFAULT_STOP = {"signal": "SIGTERM", "drain_seconds": 30, "stop_seconds": 10}
 
 
 async def removed(address: str, cluster: str, *, with_agent: bool, say: Callable[[str], None]) -> None:
-    """No engine service and no container of the cluster is left on the engine; volumes stay.
+    """No engine service of the cluster is left on the engine and no container of it runs; volumes stay.
 
     Raises: Unavailable (the engine does not answer, or does not end them).
     """
@@ -53,8 +53,8 @@ def stopping(container: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _containers(engine: Engine, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    query = {"all": True, "filters": services.label_filter(labels)}
-    return list(await engine.get("/containers/json", query))
+    """Those that run. The engine keeps ended ones of a service for a while, for whoever wants to know why."""
+    return list(await engine.get("/containers/json", {"filters": services.label_filter(labels)}))
 
 
 async def _signalled(engine: Engine, containers: Sequence[Mapping[str, Any]]) -> None:
