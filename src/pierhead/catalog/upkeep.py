@@ -18,7 +18,7 @@ from pierhead.catalog.state import State
 SESSION_GRACE = 2
 """A session ends when its TTL has passed that many times without a renewal, as with Consul."""
 
-OUTPUT_DELAY = timedelta(minutes=5)
+OUTPUT_DELAY = timedelta(seconds=10)
 """How long a change of nothing but a check's output may take to become a change of the catalog."""
 
 
@@ -66,8 +66,9 @@ class Upkeep:
             self._deadlines.set(("session", session.id), now + SESSION_GRACE * session.ttl_seconds)
 
     def report(self, check: Check, status: str, output: str, now: float) -> None:
-        """The check has that status. Mere output reaches the catalog later, so that watchers are not woken for it."""
-        if check.status != status:
+        """The check has that status. Mere output reaches the catalog later, so that watchers are not woken for it; the
+        first output does at once, because it is why the check has not passed yet."""
+        if check.status != status or not check.output:
             self.outputs.pop(check.key, None)
             self.state.put(replace(check, status=status, output=output))
         elif output != self.outputs.get(check.key, check.output):

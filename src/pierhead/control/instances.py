@@ -147,12 +147,15 @@ def _state(task: Task, held: Sequence[Endpoint]) -> tuple[str, str]:
 
 def _endpoint(entry: Entry) -> Endpoint:
     worst = next((check for check in entry.checks if check.status == "critical"), None)
+    state = instance.state({check.id: check.status for check in entry.checks}, entry.service.id)
+    if state is State.UNHEALTHY and worst and not worst.output:
+        state = State.STARTING
     return Endpoint(
         id=entry.service.id,
         service=entry.service.name,
         address=entry.address,
         port=entry.service.port,
-        state=instance.state({check.id: check.status for check in entry.checks}, entry.service.id),
+        state=state,
         meta=entry.service.meta,
         output=worst.output if worst else "",
     )

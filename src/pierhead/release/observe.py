@@ -103,7 +103,8 @@ def _why(wanted: Sequence[Task], spec: Spec | None, seen: Traffic) -> str:
         if endpoint is None:
             return f"{task.container[:12]} is not registered in the catalog yet"
         if endpoint.state is not State.HEALTHY:
-            return f"{endpoint.address}:{endpoint.port} is {endpoint.state}: {endpoint.output.strip()[:200]}"
+            said = f": {endpoint.output.strip()[:200]}" if endpoint.output.strip() else ""
+            return f"{endpoint.address}:{endpoint.port} is {endpoint.state}{said}"
     if not wanted:
         return "no instance has been started yet"
     return "not routed by every gateway yet" if seen.gateways else "no gateway has reported to the catalog"

@@ -55,12 +55,15 @@ def test_an_expired_ttl_says_what_was_said_last() -> None:
     assert status(upkeep)[1] == "TTL expired (last output before timeout follows): hm"
 
 
-def test_mere_output_reaches_the_catalog_late() -> None:
+def test_mere_output_reaches_the_catalog_late_but_the_first_at_once() -> None:
     upkeep = estate()
-    row = upkeep.state.put(check(ttl=1e6))
+    upkeep.report(upkeep.state.put(check(ttl=1e6)), "passing", "first", 0.0)
     settle(upkeep, 0.0)
+    assert status(upkeep) == ("passing", "first")
     index = upkeep.state.ledger.index
     for second in range(3):
+        row = upkeep.state.check("own", "service:a")
+        assert row
         upkeep.report(row, "passing", f"{second}", float(second))
         settle(upkeep, float(second))
     assert upkeep.state.ledger.index == index
