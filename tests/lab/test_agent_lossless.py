@@ -106,7 +106,7 @@ async def routed(one: Lab, count: int) -> bool:
         found = await gateways.service(f"http://{live[0].address}:{live[0].service.port}", "notes-dev")
     except errors.Unavailable:
         return False
-    return bool(found) and sum(server.state == gateways.READY for server in found.servers) == count
+    return found is not None and sum(server.state == gateways.READY for server in found.servers) == count
 
 
 async def test_docker_stop_loses_nothing(one: Lab, traffic: Traffic) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pierhead.agent import apply, drain, identity, kills, observe, own, plan, signals
 from pierhead.agent.claim import Claim
+from pierhead.agent.dot_pier import DotPier
 from pierhead.agent.drains import Drain, Drains
 from pierhead.agent.endpoint import Endpoint, Held, Node
 from pierhead.agent.health import Health
@@ -25,6 +26,7 @@ from pierhead.agent.probers import Probers
 from pierhead.kit import clock, errors, tasks
 from pierhead.kit.backoff import Backoff
 from pierhead.kit.keyed import Keyed
+from pierhead.model import dot_pier
 from pierhead.model.instance import Meta
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import containers, events, images
@@ -73,6 +75,8 @@ class _Agent:
         self._mirror = Mirror()
         self._target = apply.Target(consul, node, self._mirror)
         self._drains = Drains(options.data)
+        self._dot_pier = DotPier(options.data / dot_pier.FOLDER)
+        self._is_swept = False
         self._kills: dict[str, dict[int, datetime]] = {}
         self._states: dict[str, str] = {}
         """What the engine's listing is expected to show: container id → state."""
@@ -87,6 +91,7 @@ class _Agent:
         self._claim = Claim(node, options.data)
 
     def begin(self) -> None:
+        self._dot_pier.prepare()
         self._group.create_task(self._follow_engine(), name="engine")
         self._group.create_task(self._follow_catalog(), name="catalog")
 
@@ -142,6 +147,9 @@ class _Agent:
     async def _list(self, *, everything: bool = False) -> None:
         """What differs from what is known (or `everything`) is looked at again. Raises: Unavailable."""
         found = await observe.running(self._engine)
+        if not self._is_swept:
+            self._dot_pier.keep(found.keys())
+            self._is_swept = True
         before, self._states = self._states, found
         known = before.keys() | self._mirror.instances() | self._drains.ids()
         for container_id in found.keys() | known:
@@ -220,6 +228,7 @@ class _Agent:
         self._states[container_id] = "paused" if found.paused else "running"
         endpoints = plan.endpoints(self._node, found)
         if plan.is_own(self._node, found):
+            self._dot_pier.publish(self._node, found, endpoints)
             draining = await self._draining(found)
         else:
             draining, endpoints = None, [] if self._leaves(found) else endpoints
@@ -264,6 +273,7 @@ class _Agent:
             memory.pop(container_id, None)
         if task := self._waiting.pop(container_id, None):
             task.cancel()
+        self._dot_pier.withdraw(container_id)
         await self._reconcile(container_id, [])
         again, self._contested = self._contested - {container_id}, set()
         for other in again:

@@ -1,0 +1,32 @@
+"""How a container learns where it is reached: the read-only folder `/.pier`, and the entrypoint in it. Pure.
+
+The node's agent keeps the folder on its machine: a static busybox, `init`, and one file per running container with its
+host ports, which nobody knows before it has started. `init` waits for the file, puts it into the environment, and
+becomes the image's own command: same process, same user, same arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+TARGET = "/.pier"
+"""Where the folder is in every container."""
+INIT = f"{TARGET}/init"
+FOLDER = "dot_pier"
+"""Its name in the data folder of the node's agent."""
+REQUIRED = "PIER_PORTS_REQUIRED"
+"""Set to anything: the app does not start without its ports."""
+WAIT = "PIER_WAIT_SECONDS"
+"""How long `init` waits for them; 5 by default."""
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def arguments(command: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """What `INIT` is given so that it becomes `command`: the image's entrypoint and command, or what replaces them.
+
+    `env` is the whole environment, the image's included: variables whose names a shell cannot hold (`a.b`) would be
+    lost on the way, so they go with the arguments.
+    """
+    odd = [f"{name}={value}" for name, value in env.items() if not _PLAIN.fullmatch(name)]
+    return [str(len(odd)), *odd, *command]
