@@ -24,9 +24,9 @@ async def logs(
     as_json: console.Json = False,
 ) -> None:
     """Show what an app's instances say."""
-    query = {"follow": str(follow).lower(), "tail": tail}
+    path = f"/apps/{app}/environments/{environment}/logs"
     async with session.connected() as api:
-        async for event in api.events(f"/apps/{app}/environments/{environment}/logs", **query):
+        async for event in api.events(path, follow=str(follow).lower(), tail=tail):
             line = event.get("data", {})
             if event.get("kind") == "end":
                 return
