@@ -59,7 +59,8 @@ async def obtain(place: Kitchen, name: str) -> Base:
         return await ensure(name, place.registry, place.log)
     own = f"{place.registry.address}/"
     repository, reference = split(name.removeprefix(own))
-    if found := await find(place.registry, repository, reference):
+    is_here = name.startswith(own) or not _names_registry(name)
+    if is_here and (found := await find(place.registry, repository, reference)):
         return found
     if name.startswith(own):
         raise errors.NotFound(f"The registry has no image {name}.", hint="`pier base build` makes base images.")
@@ -119,6 +120,12 @@ def split(name: str) -> tuple[str, str]:
     head, _, last = name.rpartition("/")
     repository, _, tag = last.partition(":")
     return (f"{head}/{repository}" if head else repository), tag or "latest"
+
+
+def _names_registry(name: str) -> bool:
+    """Source: Docker's reference grammar: the first part is a host when it could be no folder of a registry."""
+    first, _, rest = name.partition("/")
+    return bool(rest) and (first == "localhost" or "." in first or ":" in first)
 
 
 async def _push(registry: Registry, repository: str, tag: str, made: Packed, how: Config) -> None:

@@ -50,7 +50,9 @@ async def worked(
         await place.registry.fetch_blob(cache.REPOSITORY, below.digest, inputs[0])
     result = f"{FOLDER}/{work.output}".rstrip("/")
     env = {"PATH": _VENV_PATH}
-    raw = await kitchen.run(place, Script(STEP, work.script, builder.reference, FOLDER, result, inputs, env))
+    hint = f"`{work.script.splitlines()[-1]}` is what pier.yaml says under build.command."
+    script = Script(STEP, work.script, builder.reference, FOLDER, result, inputs, env, hint)
+    raw = await kitchen.run(place, script)
     seconds = int(tree.commit.committed_at.timestamp())
     made = await asyncio.to_thread(layer.normalised, raw, place.folder / f"{key}.tar.gz", _renaming(result), seconds)
     await cache.keep(place.registry, key, made)

@@ -52,7 +52,8 @@ async def _install(place: Kitchen, wanted: Dependencies, image: str) -> Path:
 
 
 def _script(wanted: Dependencies, image: str) -> Script:
-    return Script(STEP, wanted.script, image, "/build", wanted.result, [_tar(wanted.inputs)])
+    hint = f"What {wanted.lock} names could not be installed."
+    return Script(STEP, wanted.script, image, "/build", wanted.result, [_tar(wanted.inputs)], hint=hint)
 
 
 def _tar(inputs: Mapping[str, bytes]) -> bytes:

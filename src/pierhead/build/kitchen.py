@@ -64,6 +64,8 @@ class Script:
     inputs: Sequence[Path | AsyncIterator[bytes] | bytes] = ()
     """Tars, compressed or not, unpacked at `/` before."""
     env: Mapping[str, str] = field(default_factory=dict)
+    hint: str = ""
+    """What to look at when it fails."""
 
 
 class ScriptFailed(errors.Failed):
@@ -128,9 +130,9 @@ async def _failure(kitchen: Kitchen, script: Script, container: str, code: int, 
         return ScriptFailed(
             f"The step {script.step} failed: {reason}.\n{last}", lines, hint="The setting build.memory_bytes."
         )
-    command = script.text.splitlines()[-1]
-    hint = f"Its last command is `{command}`, in a container of {script.image.partition('@')[0]}."
-    return ScriptFailed(f"The step {script.step} failed with exit code {code}:\n{last}", lines, hint=hint)
+    where = f"It ran in a container of {script.image.partition('@')[0]}."
+    message = f"The step {script.step} failed with exit code {code}:\n{last}"
+    return ScriptFailed(message, lines, hint=f"{script.hint} {where}".strip())
 
 
 async def _result(kitchen: Kitchen, script: Script, container: str) -> Path:
