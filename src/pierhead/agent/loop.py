@@ -14,22 +14,23 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from pierhead.agent import apply, drain, identity, kills, observe, own, plan, signals
+from pierhead.agent import apply, identity, observe, plan
 from pierhead.agent.claim import Claim
 from pierhead.agent.dot_pier import DotPier
-from pierhead.agent.drains import Drain, Drains
+from pierhead.agent.drains import Drain
 from pierhead.agent.endpoint import Endpoint, Held, Node
 from pierhead.agent.health import Health
 from pierhead.agent.mirror import Mirror
 from pierhead.agent.options import Options
 from pierhead.agent.probers import Probers
-from pierhead.kit import clock, errors, tasks
+from pierhead.agent.stopping import Places, Stopping
+from pierhead.kit import errors, tasks
 from pierhead.kit.backoff import Backoff
 from pierhead.kit.keyed import Keyed
 from pierhead.model import dot_pier
 from pierhead.model.instance import Meta
 from pierhead.wire.consul.client import Consul
-from pierhead.wire.docker import containers, events, images
+from pierhead.wire.docker import events
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.containers import Container
 
@@ -74,13 +75,10 @@ class _Agent:
         self._problems = {"engine": _UNHEARD, "catalog": _UNHEARD}
         self._mirror = Mirror()
         self._target = apply.Target(consul, node, self._mirror)
-        self._drains = Drains(options.data)
         self._dot_pier = DotPier(options.data / dot_pier.FOLDER)
         self._is_swept = False
-        self._kills: dict[str, dict[int, datetime]] = {}
         self._states: dict[str, str] = {}
         """What the engine's listing is expected to show: container id → state."""
-        self._waiting: dict[str, asyncio.Task[None]] = {}
         self._unsettled: set[str] = set()
         self._refused: dict[str, str] = {}
         self._contested: set[str] = set()
@@ -89,6 +87,7 @@ class _Agent:
         self._workers = Keyed(group, self._settle)
         self._probers = Probers(group, engine, self._workers.submit)
         self._claim = Claim(node, options.data)
+        self._stopping = Stopping(Places(engine, consul, options.data), self._beside)
 
     def begin(self) -> None:
         self._dot_pier.prepare()
@@ -129,7 +128,7 @@ class _Agent:
             async for event in seen:
                 last = max(last, event.at)
                 if event.action == "kill":
-                    self._kills.setdefault(event.id, {})[event.signal] = event.at
+                    self._stopping.hear(event)
                 self._workers.submit(event.id)
         except errors.Unavailable as error:
             log.debug("The stream of events broke.", extra={"problem": error.message})
@@ -151,7 +150,7 @@ class _Agent:
             self._dot_pier.keep(found.keys())
             self._is_swept = True
         before, self._states = self._states, found
-        known = before.keys() | self._mirror.instances() | self._drains.ids()
+        known = before.keys() | self._mirror.instances() | self._stopping.ids()
         for container_id in found.keys() | known:
             if everything or found.get(container_id) != before.get(container_id):
                 self._workers.submit(container_id)
@@ -203,6 +202,9 @@ class _Agent:
         """The catalog says what the container is now, or will soon."""
         await self._guarded(container_id, self._settle_now(container_id))
 
+    def _beside(self, container_id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._group.create_task(self._guarded(container_id, work))
+
     async def _guarded(self, container_id: str, work: Coroutine[Any, Any, None]) -> None:
         """What fails for one container is tried again when the catalog is next looked at; everybody else goes on."""
         try:
@@ -226,23 +228,36 @@ class _Agent:
             await self._ended(container_id)
             return
         self._states[container_id] = "paused" if found.paused else "running"
-        endpoints = plan.endpoints(self._node, found)
-        if plan.is_own(self._node, found):
-            self._dot_pier.publish(self._node, found, endpoints)
-            draining = await self._draining(found)
+        if not plan.is_own(self._node, found):
+            await self._settle_foreign(found)
+        elif draining := await self._stopping.drain_of(found):
+            await self._settle_draining(found, draining)
         else:
-            draining, endpoints = None, [] if self._leaves(found) else endpoints
-        if draining:
-            self._probers.stop(container_id)
-        try:
-            if self._mirror.is_known:
-                seen = {} if draining else self._probed(found, endpoints)
-                wanted = plan.wanted(found, endpoints, seen, is_draining=draining is not None)
-                await self._reconcile(container_id, wanted)
-        finally:
-            if draining and not draining.is_signalled:
-                self._wait_for_idle(found, endpoints, draining)
+            endpoints = plan.endpoints(self._node, found)
+            self._dot_pier.publish(self._node, found, endpoints)
+            await self._tell_catalog(found, endpoints)
         self._refused.pop(container_id, None)
+
+    async def _settle_foreign(self, container: Container) -> None:
+        """One whose stop signal was sent is deregistered, and comes back when it survives that."""
+        left = self._stopping.leaves_for(container)
+        await self._tell_catalog(container, [] if left else plan.endpoints(self._node, container))
+        if left:
+            asyncio.get_running_loop().call_later(left.total_seconds(), self._workers.submit, container.id)
+
+    async def _settle_draining(self, container: Container, draining: Drain) -> None:
+        """Nobody is sent there any more, and the app ends when nobody is left; with or without the catalog."""
+        self._probers.stop(container.id)
+        endpoints = plan.readable_endpoints(self._node, container)
+        try:
+            await self._reconcile(container.id, plan.wanted(container, endpoints, {}, is_draining=True))
+        finally:
+            self._stopping.proceed(container, endpoints, draining)
+
+    async def _tell_catalog(self, container: Container, endpoints: list[Endpoint]) -> None:
+        if self._mirror.is_known:
+            seen = self._probed(container, endpoints)
+            await self._reconcile(container.id, plan.wanted(container, endpoints, seen, is_draining=False))
 
     def _probed(self, container: Container, endpoints: list[Endpoint]) -> Mapping[str, Health]:
         passing = plan.passing(endpoints, self._mirror.of(container.id))
@@ -268,78 +283,14 @@ class _Agent:
     async def _ended(self, container_id: str) -> None:
         """It does not run: the catalog has nothing of it, and nothing is remembered of it."""
         self._probers.stop(container_id)
-        self._drains.end(container_id)
-        for memory in (self._kills, self._states, self._refused):
+        self._stopping.ended(container_id)
+        for memory in (self._states, self._refused):
             memory.pop(container_id, None)
-        if task := self._waiting.pop(container_id, None):
-            task.cancel()
         self._dot_pier.withdraw(container_id)
         await self._reconcile(container_id, [])
         again, self._contested = self._contested - {container_id}, set()
         for other in again:
             self._workers.submit(other)
-
-    def _leaves(self, container: Container) -> bool:
-        """Its stop signal has been sent. It comes back when it survives that."""
-        until = kills.leaves_until(container, self._kills.get(container.id, {}))
-        left = (until - clock.now()).total_seconds() if until else 0
-        if left <= 0:
-            return False
-        asyncio.get_running_loop().call_later(left, self._workers.submit, container.id)
-        return True
-
-    # Drain before stop
-
-    async def _draining(self, container: Container) -> Drain | None:
-        if known := self._drains.get(container.id, container.started_at):
-            return known
-        heard = self._kills.get(container.id)
-        begun = kills.drain(container, heard, real=await self._real_signal(container)) if heard else None
-        if begun:
-            self._drains.begin(container.id, begun)
-        return begun
-
-    def _wait_for_idle(self, container: Container, endpoints: list[Endpoint], draining: Drain) -> None:
-        """The real signal is sent when nobody needs the container any more; once."""
-        if container.id not in self._waiting:
-            work = self._guarded(container.id, self._drain(container, endpoints, draining))
-            self._waiting[container.id] = task = self._group.create_task(work)
-            task.add_done_callback(lambda done: self._waited(container.id, done))
-
-    def _waited(self, container_id: str, done: asyncio.Task[None]) -> None:
-        if self._waiting.get(container_id) is done:
-            del self._waiting[container_id]
-
-    async def _drain(self, container: Container, endpoints: list[Endpoint], draining: Drain) -> None:
-        """The app has been sent its real signal. Raises: Unavailable (then it is tried again)."""
-        stop = own.stop(container)
-        outcome = await drain.until_idle(self._consul, endpoints, draining.since + stop.drain)
-        signal = await self._real_signal(container)
-        log.log(
-            logging.INFO if outcome.is_idle else logging.WARNING,
-            "Sends %s to %s after %.2f s: %s.",
-            *(signal, container.name, (clock.now() - draining.since).total_seconds(), outcome.reason),
-        )
-        self._drains.signalled(container.id)
-        await self._signal(container.id, signal)
-
-    async def _signal(self, container_id: str, signal: str) -> None:
-        """The app was asked to end. Without an answer of the engine, the engine's own limit ends it."""
-        try:
-            await containers.kill(self._engine, container_id, signal)
-        except errors.PierError as error:
-            log.info("The real stop signal was not needed.", extra={"problem": error.message})
-
-    async def _real_signal(self, container: Container) -> str:
-        """The label's, or else the one of its image. Raises: Unavailable."""
-        label = own.stop(container).signal
-        if label:
-            return signals.real(label, "")
-        try:
-            image = await images.inspect(self._engine, container.image_id)
-        except errors.NotFound:
-            return signals.real("", "")
-        return signals.real("", image.stop_signal)
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:

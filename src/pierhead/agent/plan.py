@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pierhead.agent import foreign, health, own
 from pierhead.agent.endpoint import CRITICAL, PASSING, Endpoint, Held, Kind, Node
 from pierhead.agent.health import Health
+from pierhead.kit import errors
 from pierhead.model.instance import Label, Meta
 from pierhead.model.step import Plan, Step
 from pierhead.wire.docker.containers import Container
@@ -39,6 +40,14 @@ def endpoints(node: Node, container: Container) -> list[Endpoint]:
     if is_own(node, container):
         return own.endpoints(node, container)
     return [] if Label.CLUSTER in container.labels else foreign.endpoints(node, container)
+
+
+def readable_endpoints(node: Node, container: Container) -> list[Endpoint]:
+    """Like `endpoints`; none where its labels cannot be read."""
+    try:
+        return endpoints(node, container)
+    except errors.Invalid:
+        return []
 
 
 def wanted(

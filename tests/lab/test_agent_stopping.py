@@ -1,0 +1,67 @@
+"""Stops that are not the usual ones: containers that others started, unreadable labels, signals that are no stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.lab.agent_lab import Lab, lab, until
+
+from pierhead.model.instance import State
+from pierhead.wire.docker import containers
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
+
+STUBBORN = "trap '' TERM HUP; busybox httpd -p 8000 -h /www; while :; do busybox usleep 20000; done"
+
+
+@pytest_asyncio.fixture
+async def one(tmp_path: Path) -> AsyncIterator[Lab]:
+    async with lab(tmp_path) as found:
+        await found.start()
+        yield found
+
+
+async def test_a_container_of_others_is_deregistered_before_it_ends(one: Lab) -> None:
+    service = f"old-{one.options.cluster}"
+    name = await one.container(STUBBORN, {"SERVICE_NAME": service}, {"StopTimeout": 3})
+    await one.passes(service)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(containers.stop(one.engine, name))
+        await until(lambda: one.is_gone(service), 2, "it is deregistered")
+        assert await one.runs(name)
+
+
+async def test_a_container_of_others_that_survives_its_stop_signal_comes_back(one: Lab) -> None:
+    service = f"old-{one.options.cluster}"
+    name = await one.container(STUBBORN, {"SERVICE_NAME": service}, {"StopTimeout": 1})
+    await one.passes(service)
+    await containers.kill(one.engine, name, "SIGTERM")
+    await until(lambda: one.is_gone(service), 2, "it is deregistered")
+    await one.passes(service)
+
+
+async def test_a_signal_that_is_no_stop_changes_nothing(one: Lab) -> None:
+    service = f"old-{one.options.cluster}"
+    name = await one.container(STUBBORN, {"SERVICE_NAME": service})
+    own = await one.own("notes-dev", STUBBORN)
+    await one.passes(service)
+    await one.passes("notes-dev")
+    for hit in (name, own):
+        await containers.kill(one.engine, hit, "SIGHUP")
+    await one.own("later-dev")
+    await one.passes("later-dev")
+    assert await one.is_in(State.HEALTHY, service)
+    assert await one.is_in(State.HEALTHY, "notes-dev")
+
+
+async def test_labels_that_cannot_be_read_do_not_keep_an_app_from_ending(one: Lab) -> None:
+    name = await one.own("notes-dev", ports="{")
+    begin = time.monotonic()
+    await containers.stop(one.engine, name)
+    assert time.monotonic() - begin < 5
+    assert await one.exit_code(name) == 143
