@@ -173,7 +173,9 @@ class Registry:
         await self._finish(location, blob, b"")
 
     async def _finish(self, location: str, blob: str, data: bytes) -> None:
-        status, _, body = await self._call("PUT", location, params={"digest": blob}, data=io.BytesIO(data), headers=_BYTES)
+        status, _, body = await self._call(
+            "PUT", location, params={"digest": blob}, data=io.BytesIO(data), headers=_BYTES
+        )
         self._expect(status, body, 201)
 
     async def _call(self, method: str, path: str, **options: Any) -> tuple[int, Mapping[str, str], bytes]:
