@@ -14,13 +14,13 @@ import pytest
 from pierhead.testing.load import Load, ask
 from pierhead.testing.whole import PIER, Pierhead, Repository
 
-HOST = "site.dev.localhost"
+HOST = "killed.dev.localhost"
 DEADLINE = 150
 
 
 @pytest.fixture(scope="module")
 def site(pierhead: Pierhead, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    repository = Repository(tmp_path_factory.mktemp("site"), "site")
+    repository = Repository(tmp_path_factory.mktemp("killed"), "site", "killed")
     pierhead.pier("deploy", str(repository.folder))
     return repository
 
@@ -61,7 +61,7 @@ def test_a_deployment_ends_although_the_server_was_killed_in_the_middle(
         eventually(lambda: pierhead.json("builds")[0]["state"] not in ("queued", "running"), "the build ends")
         build = pierhead.json("builds")[0]
         assert build["state"] == "succeeded", build["reason"]
-        eventually(lambda: not pierhead.json("ps", "site")["environments"][0]["moving"], "the deployment ends")
+        eventually(lambda: not pierhead.json("ps", "killed")["environments"][0]["moving"], "the deployment ends")
     assert load.failures == []
     assert ask(pierhead.gateway, HOST) == (200, f"after a kill at {step}")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pierhead.control.context import Context
 from pierhead.kit import errors
+from pierhead.model import names
 from pierhead.model.app import Port, Protocol, Spec
 from pierhead.model.build import Build, BuildState
 from pierhead.model.release import Release
@@ -32,7 +33,7 @@ async def propose(ctx: Context, build: Build, spec: Spec, image: releases.Image)
     Raises: Invalid (a secret has no value), Conflict (a service port is taken).
     """
     async with ctx.store.write() as db:
-        deployment = await _release(db, build, spec, image) if build.environment else None
+        deployment = await _release(ctx, db, build, spec, image) if build.environment else None
         ended = await builds.finish(
             db,
             build.id,
@@ -95,8 +96,9 @@ async def rollback(ctx: Context, app: str, environment: str, number: int | None)
     return deployment
 
 
-async def _release(db: Connection, build: Build, spec: Spec, image: releases.Image) -> Deployment:
+async def _release(ctx: Context, db: Connection, build: Build, spec: Spec, image: releases.Image) -> Deployment:
     await apps.ensure(db, build.app, build.environment)
+    await _check_names(ctx, db, build, spec)
     place = await apps.environment(db, build.app, build.environment)
     versions = await _versions(db, build, spec)
     routed = [await _with_service_port(db, build, port) for port in spec.ports]
@@ -112,6 +114,19 @@ async def _release(db: Connection, build: Build, spec: Spec, image: releases.Ima
     text = f"Release {release.name} of {build.app} for {build.environment}: {image.commit[:10]} {image.subject}"
     await journal.add(db, Subject.DEPLOYMENT, deployment.id, "release", text)
     return deployment
+
+
+async def _check_names(ctx: Context, db: Connection, build: Build, spec: Spec) -> None:
+    """Nobody else has a name or an address of this spec: no request may ever reach the wrong app. Raises: Conflict."""
+    mine = names.claimed(spec, build.environment, ctx.settings.domain)
+    for release in await releases.live(db):
+        if (release.app, release.environment) == (build.app, build.environment):
+            continue
+        if taken := sorted(mine & names.claimed(release.spec, release.environment, ctx.settings.domain)):
+            raise errors.Conflict(
+                f"{taken[0]} belongs to {release.app} in {release.environment}.",
+                hint="Change ports.<name>.hosts or paths in pier.yaml, or the name of the app.",
+            )
 
 
 async def _versions(db: Connection, build: Build, spec: Spec) -> Mapping[str, int]:

@@ -61,6 +61,14 @@ async def listing(db: AsyncConnection, app: str, environment: str = "", limit: i
     return [_release(row) for row in await db.execute(query)]
 
 
+async def live(db: AsyncConnection) -> Sequence[Release]:
+    """The releases that environments have, and those that they are on their way to."""
+    held = sa.select(tables.environments.c.release_id).where(tables.environments.c.release_id.is_not(None))
+    coming = sa.select(tables.deployments.c.to_release_id).where(tables.deployments.c.ended_at.is_(None))
+    query = sa.select(_releases).where(sa.or_(_releases.c.id.in_(held), _releases.c.id.in_(coming)))
+    return [_release(row) for row in await db.execute(query)]
+
+
 def _of(app: str, environment: str) -> sa.Select[Any]:
     query = sa.select(_releases).where(_releases.c.app == app)
     return query.where(_releases.c.environment == environment) if environment else query

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -64,9 +65,14 @@ def running(home: Path) -> Iterator[Pierhead]:
 class Repository:
     """A git repository that a person works in."""
 
-    def __init__(self, folder: Path, example: str) -> None:
+    def __init__(self, folder: Path, example: str, app: str = "") -> None:
+        """A copy of an example; under the name `app`, and without hosts of its own, when one is given."""
         self.folder = folder
         shutil.copytree(EXAMPLES / example, folder, dirs_exist_ok=True)
+        if app:
+            text = (folder / "pier.yaml").read_text()
+            text = re.sub(r"^app: .*$", f"app: {app}", text, flags=re.MULTILINE)
+            self.write("pier.yaml", re.sub(r",? ?hosts: \[[^]]*\]", "", text))
         self._git("init", "-q", "-b", "main")
         self.commit("The first commit")
 

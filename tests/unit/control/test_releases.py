@@ -111,3 +111,12 @@ async def test_an_app_that_is_removed_is_gone_whole(ctx: Context) -> None:
     await apps.remove(ctx, "notes")
     assert await apps.places(ctx) == []
     assert await builds.listing(ctx) == []
+
+
+async def test_no_two_apps_have_the_same_name(ctx: Context) -> None:
+    await released(ctx, Spec("notes", ports=(Port("web", 8000, hosts=("notes.example",)),)))
+    with pytest.raises(errors.Conflict, match=r"notes\.example/ belongs to notes in dev"):
+        await released(ctx, Spec("other", ports=(Port("web", 8000, hosts=("notes.example",)),)))
+    other_path = Port("web", 8000, hosts=("notes.example",), paths=("/admin",))
+    await released(ctx, Spec("admin", ports=(other_path,)))
+    await released(ctx, Spec("notes", ports=(Port("web", 8000, hosts=("notes.example",)),)))
