@@ -296,6 +296,31 @@ async def test_a_dockerfile_is_built_on_a_base_that_is_made_for_it(place: Place)
         await place.build(folder, "hello")
 
 
+async def test_a_node_app_gets_the_packages_that_it_runs_with_and_what_its_build_makes(place: Place) -> None:
+    folder = place.repository("clock")
+    async with place.running(await place.build(folder, "clock")) as url:
+        assert "Clock" in (await get(url))[2]
+    server = (folder / "server.js").read_text()
+    (folder / "server.js").unlink()
+    (folder / "server.src").write_text(server.replace(">Clock<", ">Made clock<"))
+    spec = BuildSpec(command=("cp", "server.src", "server.js"))
+    made = await place.build(folder, "clock", spec)
+    assert "dependencies" in made.reused
+    async with place.running(made) as url:
+        assert "Made clock" in (await get(url))[2]
+
+
+async def test_a_package_that_must_be_compiled_is_compiled_beside_a_compiler(place: Place) -> None:
+    folder = place.repository()
+    (folder / "requirements.txt").write_text("--no-binary psutil\npsutil==7.0.0\n")
+    (folder / "healthz").write_text("ok")
+    (folder / "app.py").write_text(
+        "import os, psutil\nos.execvp('python3', ['python3', '-m', 'http.server', '8000'])\n"
+    )
+    async with place.running(await place.build(folder, "compiled")):
+        assert any("beside a compiler" in line for line in place.log)
+
+
 async def test_odd_files_arrive_in_the_container(place: Place) -> None:
     folder = place.repository("site")
     odd = [b"line\nbreak", b"not-\xff-utf8", "日本語".encode()]

@@ -6,7 +6,7 @@ import asyncio
 import io
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pierhead.build import base, cache, kitchen, layer
@@ -17,7 +17,8 @@ from pierhead.build.layer import Layer
 STEP = "dependencies"
 _NEEDS_COMPILER = re.compile(
     r"Failed building wheel|Failed to build|command '?\S*(gcc|g\+\+|cc|clang)'? failed|Python\.h|pg_config|"
-    r"[Uu]nable to (find|execute).*(gcc|cc)|No such file or directory: '(gcc|cc|make|cmake)'"
+    r"[Uu]nable to (find|execute).*(gcc|cc)|No such file or directory: '(gcc|cc|make|cmake)'|"
+    r"not found: (make|gcc|g\+\+|cc)|gyp ERR! find Python"
 )
 """What installers say when there was no compiler for them."""
 
@@ -44,11 +45,16 @@ async def _install(place: Kitchen, wanted: Dependencies, image: str) -> Path:
     try:
         return await kitchen.run(place, _script(wanted, image))
     except ScriptFailed as failed:
-        if not wanted.compiling_builder or not any(_NEEDS_COMPILER.search(line) for line in failed.lines):
+        if not wanted.compiling_builder or not needs_compiler(failed.lines):
             raise
     await place.log(STEP, "a package must be compiled: once more, beside a compiler")
     builder = await base.obtain(place, wanted.compiling_builder)
     return await kitchen.run(place, _script(wanted, builder.reference))
+
+
+def needs_compiler(lines: Sequence[str]) -> bool:
+    """An installer that wrote this wanted a compiler that was not there."""
+    return any(_NEEDS_COMPILER.search(line) for line in lines)
 
 
 def _script(wanted: Dependencies, image: str) -> Script:

@@ -136,12 +136,7 @@ async def _share(place: Kitchen, app: str, one: Layer, owner: str) -> None:
 
 
 async def _files(repository: Path, tree: Tree) -> Files:
-    names = frozenset(tree.names)
-    contents = {}
-    for name in recipe.READ:
-        if name in names:
-            contents[name] = await source.read(repository, tree.commit.id, name) or b""
-    return Files(names, contents)
+    return Files(frozenset(tree.names), await source.read_all(repository, tree, recipe.READ))
 
 
 def _labels(request: Request) -> dict[str, str]:

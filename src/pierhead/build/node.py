@@ -70,7 +70,8 @@ def _dependencies(files: Files, package: Mapping[str, Any], builder: str) -> Dep
     inputs = {"package.json": json.dumps(kept, sort_keys=True).encode(), lock: files.contents.get(lock, b"")}
     if files.has(".npmrc"):
         inputs[".npmrc"] = files.contents.get(".npmrc", b"")
-    return Dependencies(lock, inputs, _INSTALL, f"{FOLDER}/node_modules", builder)
+    compiling = "node-compile" if builder == "node-build" else ""
+    return Dependencies(lock, inputs, _INSTALL, f"{FOLDER}/node_modules", builder, compiling)
 
 
 def _command(files: Files, package: Mapping[str, Any]) -> tuple[Sequence[str], str]:

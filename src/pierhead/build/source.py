@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tarfile
 import weakref
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Container, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from pierhead.kit import errors
 from pierhead.wire.git import repository as git
 from pierhead.wire.git.repository import Commit, Entry
 
-__all__ = ["Commit", "Tree", "fetch", "read", "receive", "tar", "tree"]
+__all__ = ["Commit", "Tree", "fetch", "read", "read_all", "receive", "tar", "tree"]
 
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 _PIECE_BYTES = 1 << 20
@@ -55,6 +55,14 @@ async def receive(repository: Path, bundle: Path, ref: str) -> Commit:
 async def read(repository: Path, commit: str, path: str) -> bytes | None:
     """One file of the commit; None when it has none of that name."""
     return await git.show(repository, commit, path)
+
+
+async def read_all(repository: Path, found: Tree, names: Container[str]) -> dict[str, bytes]:
+    """The contents of those of the files that the tree has."""
+    wanted = [entry for entry in found.entries if entry.name in names and entry.mode != _LINK]
+    async with aclosing(git.contents(repository, [entry.object for entry in wanted])) as contents:
+        entries = iter(wanted)
+        return {next(entries).name: content async for content in contents}
 
 
 async def tree(repository: Path, commit: Commit) -> Tree:

@@ -88,6 +88,8 @@ async def contents(folder: Path, objects: Sequence[str]) -> AsyncGenerator[bytes
 
     Raises: Broken (the repository has lost one).
     """
+    if not objects:
+        return
     asked = "".join(f"{name}\n" for name in objects).encode()
     async with command.reading(folder, "cat-file", "--batch", "--buffer", input_=asked) as stream:
         for name in objects:
