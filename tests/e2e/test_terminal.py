@@ -57,7 +57,7 @@ def test_a_secret_is_set_delivered_and_never_shown(pierhead: Pierhead, site: Rep
     assert "pier secret set typed API_KEY" in refused.stderr
 
     typing = Terminal(pierhead, "secret", "set", "typed", "API_KEY")
-    typing.until("API_KEY")
+    typing.until("API_KEY: ")
     typing.type("hush-hush\n")
     typing.until("has version 1")
     assert typing.ended() == 0

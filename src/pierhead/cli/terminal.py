@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import aiohttp
 
 from pierhead.client import error_of
-from pierhead.kit import errors
+from pierhead.kit import errors, tasks
 
 _INPUT, _SIZE, _END_OF_INPUT = b"\x00", b"\x01", b"\x02"
 _STDOUT, _STDERR, _ENDED, _ERROR = 1, 2, 3, 4
@@ -31,13 +31,13 @@ async def connect(socket: aiohttp.ClientWebSocketResponse, *, interactive: bool)
     with _raw(interactive):
         forwarder = _Forwarder(socket)
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, forwarder.resize)
-        async with asyncio.TaskGroup() as group:
-            input_ = group.create_task(forwarder.input())
-            sizes = group.create_task(forwarder.sizes())
-            code = await _output(socket)
-            input_.cancel()
-            sizes.cancel()
-    return code
+        ended: list[int] = []
+
+        async def output() -> None:
+            ended.append(await _output(socket))
+
+        await tasks.unless(forwarder.run(), output())
+    return ended[0]
 
 
 class _Forwarder:
@@ -46,6 +46,12 @@ class _Forwarder:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._resized = asyncio.Event()
+
+    async def run(self) -> None:
+        """Forwards until it is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.sizes())
+            group.create_task(self.input())
 
     def resize(self) -> None:
         self._resized.set()
