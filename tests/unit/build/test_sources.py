@@ -22,7 +22,7 @@ def test_where_packages_come_from_is_lent_and_nothing_else() -> None:
         "NPM_CONFIG_REGISTRY": "https://mirror.internal/npm",
         "https_proxy": "http://proxy.internal:3128",
         "NO_PROXY": "internal",
-        "PIP_FIND_LINKS": "/opt/wheels",
+        "PIP_FIND_LINKS": "/srv/wheels",
         "PIP_TARGET": "/x",
         "AWS_SECRET_ACCESS_KEY": "x",
         "PIER_TOKEN": "x",
