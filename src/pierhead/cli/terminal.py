@@ -115,7 +115,7 @@ def _raw(interactive: bool) -> Iterator[None]:
         return
     before = termios.tcgetattr(sys.stdin)
     try:
-        tty.setraw(sys.stdin)
+        tty.setraw(sys.stdin, termios.TCSANOW)
         yield
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
