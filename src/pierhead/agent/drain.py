@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from pierhead.agent.endpoint import Endpoint
 from pierhead.kit import clock, errors
+from pierhead.kit.backoff import Backoff
 from pierhead.model.instance import GATEWAY_SERVICE
 from pierhead.wire.consul import health
 from pierhead.wire.consul.client import Consul
@@ -17,7 +18,7 @@ from pierhead.wire.gateway import client as gateway
 
 log = logging.getLogger(__name__)
 
-_LOOK = timedelta(milliseconds=50)
+_FIRST_LOOK, _SLOWEST_LOOK = timedelta(milliseconds=30), timedelta(milliseconds=250)
 _STARTING = "starting"
 
 
@@ -33,6 +34,7 @@ async def until_idle(consul: Consul, endpoints: Sequence[Endpoint], deadline: da
 
     Gateways that cannot be known (the catalog does not answer) or do not answer are waited for.
     """
+    looks = Backoff(_FIRST_LOOK, _SLOWEST_LOOK)
     while True:
         try:
             left = await _left(consul, endpoints)
@@ -42,7 +44,7 @@ async def until_idle(consul: Consul, endpoints: Sequence[Endpoint], deadline: da
             return Outcome(is_idle=True, reason="no gateway has a request left there")
         if clock.now() >= deadline:
             return Outcome(is_idle=False, reason=left)
-        await asyncio.sleep(_LOOK.total_seconds())
+        await asyncio.sleep(looks.failed())
 
 
 async def _left(consul: Consul, endpoints: Sequence[Endpoint]) -> str:

@@ -34,7 +34,7 @@ def options(settings: Settings) -> Options:
         engine=settings.engine.socket,
         catalog_url=settings.catalog_url,
         catalog_token=settings.catalog.token,
-        advertise=settings.agent.advertise or address.own(),
+        advertise=settings.agent.advertise or settings.engine.advertise or address.own(),
         node_name=settings.agent.node_name,
         cluster=settings.cluster,
         data=settings.home / "agent",
