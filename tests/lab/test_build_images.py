@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from pierhead.build import cache, image, kitchen, source
+from pierhead.build import image, kitchen, source
 from pierhead.build.image import Image, Limits, Request
 from pierhead.kit import errors
 from pierhead.model.app import BuildSpec
@@ -373,11 +373,6 @@ async def test_a_registry_that_is_down_is_said(place: Place) -> None:
     )
     with pytest.raises(errors.Unavailable, match=nowhere):
         await image.build_and_push(request, place._note)
-
-
-async def test_a_cached_layer_that_lost_its_blob_is_made_anew(place: Place) -> None:
-    async with Registry(place.registry) as connected:
-        assert await cache.find(connected, "0" * 64) is None
 
 
 def kitchen_tar() -> bytes:
