@@ -75,10 +75,10 @@ def test_a_secret_is_set_delivered_and_never_shown(pierhead: Pierhead, site: Rep
 def test_a_shell_in_an_instance_obeys_and_ends_with_its_code(pierhead: Pierhead, site: Repository) -> None:
     shell = Terminal(pierhead, "exec", "typed")
     shell.until("# ")
-    shell.type("echo $((40 + 2))-$PIER_APP; stty size\n")
+    shell.type("echo $((40 + 2))-$PIER_APP; stty size\r")
     shell.until("42-typed")
     shell.until("24 80")
-    shell.type("exit 3\n")
+    shell.type("exit 3\r")
     assert shell.ended() == 3
 
 

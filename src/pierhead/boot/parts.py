@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from pierhead.agent import loop as agent
-from pierhead.agent.options import Options as AgentOptions
-from pierhead.boot import catalog, engine, home, registry, resolver, server
+from pierhead.boot import agent, catalog, engine, home, registry, resolver, server
 from pierhead.boot.supervise import Part, Report
 from pierhead.gateway import loop as gateway
 from pierhead.gateway.options import Options
-from pierhead.kit import address, errors
+from pierhead.kit import errors
 from pierhead.settings import Settings
 from pierhead.wire.gateway import client
 
@@ -30,22 +28,9 @@ def of(settings: Settings, status: Callable[[], Any]) -> Sequence[Part]:
         Part("catalog", lambda report: catalog.run(settings, report)),
         Part("gateway", lambda report: _gateway(settings, report)),
         Part("resolver", lambda report: resolver.run(settings, report)),
-        Part("agent", lambda report: _agent(settings, report), needs=("engine", "catalog")),
+        Part("agent", lambda report: agent.run(settings, report), needs=("engine", "catalog")),
         Part("server", lambda report: _server(settings, status, report), needs=("engine", "registry", "catalog")),
     ]
-
-
-def agent_options(settings: Settings) -> AgentOptions:
-    """How the agent of this machine is started."""
-    return AgentOptions(
-        engine=settings.engine.socket,
-        catalog_url=settings.catalog_url,
-        advertise=settings.agent.advertise or settings.engine.advertise or address.own(),
-        data=settings.home / "agent",
-        catalog_token=settings.catalog.token,
-        node_name=settings.agent.node_name,
-        cluster=settings.cluster,
-    )
 
 
 def gateway_options(settings: Settings) -> Options:
@@ -64,12 +49,6 @@ def gateway_options(settings: Settings) -> Options:
         connection_limit=told.connection_limit,
         drain_limit=told.drain_limit,
     )
-
-
-async def _agent(settings: Settings, report: Report) -> None:
-    options = agent_options(settings)
-    report.ready(f"advertises {options.advertise}")
-    await agent.run(options)
 
 
 async def _server(settings: Settings, status: Callable[[], Any], report: Report) -> None:

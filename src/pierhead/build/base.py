@@ -8,7 +8,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ SUITE = "bookworm"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CREATED = clock.moment(0)
 _EXTERNAL = "base/external"
+_EDITION_LABEL, _EDITION = "pier.base.edition", "1"
+"""How Pierhead makes bases. One of another edition is made anew; count on when a new recipe needs a new base."""
 
 _making: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
 """Two builds at once wait for one base image, instead of making it twice."""
@@ -48,6 +50,12 @@ class Base:
     layers: Sequence[Layer]
     config: Mapping[str, Any]
     digest: str
+
+    @property
+    def is_current(self) -> bool:
+        """It was made in the way in which this Pierhead makes bases."""
+        labels = (self.config.get("config") or {}).get("Labels") or {}
+        return bool(labels.get(_EDITION_LABEL) == _EDITION)
 
 
 async def obtain(place: Kitchen, name: str) -> Base:
@@ -70,7 +78,8 @@ async def obtain(place: Kitchen, name: str) -> Base:
 async def ensure(name: str, registry: Registry, log: Log) -> Base:
     """The base of that name, made now when the registry has none. Raises: Failed, Unavailable."""
     async with _making.setdefault((registry.address, name), asyncio.Lock()):
-        if found := await find(registry, f"base/{name}", SUITE):
+        found = await find(registry, f"base/{name}", SUITE)
+        if found and found.is_current:
             return found
         began = time.monotonic()
         await log("base", f"{name}: made once from Debian's packages")
@@ -129,7 +138,7 @@ def _names_registry(name: str) -> bool:
 
 
 async def _push(registry: Registry, repository: str, tag: str, made: Packed, how: Config) -> None:
-    config = layer.config(how, [made.layer], _CREATED)
+    config = layer.config(replace(how, labels={**how.labels, _EDITION_LABEL: _EDITION}), [made.layer], _CREATED)
     await registry.put_file(repository, made.layer.digest, made.path)
     await registry.put_blob(repository, config)
     await registry.put_manifest(repository, tag, layer.manifest(config, [made.layer]))
