@@ -65,21 +65,20 @@ class _Forwarder:
             await self._socket.send_bytes(_SIZE + body.encode())
 
     async def input(self) -> None:
-        """Reads without a thread, so that the end of the command is not held up by a read that waits for a key."""
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        handle = sys.stdin.fileno()
+        """Reads without a thread, so that the end of the command is not held up by a read that waits for a key.
+
+        Reads only where the loop has just found something to read: the terminal is shared with the shell that this was
+        started from, so it stays blocking.
+        """
+        loop, handle = asyncio.get_running_loop(), sys.stdin.fileno()
+        typed: asyncio.Queue[bytes] = asyncio.Queue()
         try:
-            loop.add_reader(handle, ready.set)
+            loop.add_reader(handle, lambda: typed.put_nowait(os.read(handle, _CHUNK)))
         except PermissionError:  # a file or /dev/null: always ready
             await self._all(handle)
             return
         try:
-            while True:
-                await ready.wait()
-                ready.clear()
-                data = os.read(handle, _CHUNK)
-                if not data:
-                    break
+            while data := await typed.get():
                 await self._socket.send_bytes(_INPUT + data)
         finally:
             loop.remove_reader(handle)
