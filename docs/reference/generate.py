@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pierhead.appfile import published
+from pierhead.cli import reference
 from pierhead.settings import describe
 
 
@@ -16,6 +17,7 @@ def pages() -> Mapping[str, str]:
         "pier-yaml.md": published.markdown(),
         "settings.md": describe.markdown(),
         "pier.example.toml": describe.example(),
+        "commands.md": reference.markdown(),
     }
 
 

@@ -44,6 +44,13 @@ def test_every_field_of_the_app_file_is_documented() -> None:
         assert [name for name in part.model_fields if f"- **{name}** (" not in page] == []
 
 
+def test_every_command_and_each_of_its_parameters_is_explained() -> None:
+    lines = (REFERENCE / "commands.md").read_text().splitlines()
+    parameters = [line for line in lines if line.startswith("- ")]
+    assert len([line for line in lines if line.startswith("## pier ")]) > 20
+    assert [line for line in parameters if ": " not in line] == []
+
+
 def test_the_example_settings_are_valid(tmp_path: Path) -> None:
     example = (REFERENCE / "pier.example.toml").read_text()
     file = tmp_path / "pier.toml"

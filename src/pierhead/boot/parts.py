@@ -82,4 +82,7 @@ def _tell(said: Mapping[str, Any], where: str, report: Report) -> None:
             report.starting("waits for HAProxy")
         case _:
             reasons = [f"{problem['route']}: {problem['reason']}" for problem in said.get("problems", [])]
-            report.degraded("; ".join(reasons) or "serves what it knew last", "`pier follow` shows the way of a name.")
+            report.degraded(
+                "; ".join(reasons) or "serves what it knew last",
+                "The log (`log/pier.log` in the data folder) says when and why.",
+            )
