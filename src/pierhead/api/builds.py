@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from pierhead.api import streams, views
+from pierhead.api import streams
 from pierhead.api.auth import Ctx
 from pierhead.api.streams import After, LastEvent
 from pierhead.control import builds
 from pierhead.control.context import Context
 from pierhead.kit import errors
+from pierhead.model.build import Build
 from pierhead.store.journal import Subject
 
 router = APIRouter(tags=["builds"])
@@ -54,29 +55,27 @@ async def upload(ctx: Ctx, app: str, request: Request) -> Upload:
 
 
 @router.post("/apps/{app}/builds", status_code=202)
-async def request_build(ctx: Ctx, app: str, wanted: BuildRequest) -> views.BuildView:
+async def request_build(ctx: Ctx, app: str, wanted: BuildRequest) -> Build:
     """Queues a build. Its journal is at `/v1/builds/{id}/journal`."""
     _check_upload(ctx, wanted.source)
-    return views.build(await builds.request(ctx, app, wanted.environment, wanted.source, wanted.ref))
+    return await builds.request(ctx, app, wanted.environment, wanted.source, wanted.ref)
 
 
 @router.get("/builds")
-async def list_builds(
-    ctx: Ctx, app: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 50
-) -> list[views.BuildView]:
+async def list_builds(ctx: Ctx, app: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Build]:
     """The newest first."""
-    return [views.build(build) for build in await builds.listing(ctx, app, limit)]
+    return list(await builds.listing(ctx, app, limit))
 
 
 @router.get("/builds/{build_id}")
-async def show_build(ctx: Ctx, build_id: int) -> views.BuildView:
-    return views.build(await builds.find(ctx, build_id))
+async def show_build(ctx: Ctx, build_id: int) -> Build:
+    return await builds.find(ctx, build_id)
 
 
 @router.post("/builds/{build_id}/cancel")
-async def cancel_build(ctx: Ctx, build_id: int) -> views.BuildView:
+async def cancel_build(ctx: Ctx, build_id: int) -> Build:
     """Ends a queued or running build."""
-    return views.build(await builds.cancel(ctx, build_id))
+    return await builds.cancel(ctx, build_id)
 
 
 @router.get("/builds/{build_id}/journal")

@@ -6,26 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pierhead.control import apps, releases, secrets
-from pierhead.model.build import Build, BuildState
 from pierhead.model.release import DeploymentState, Release
 from pierhead.store.deployments import Deployment
-
-
-@dataclass(frozen=True, slots=True)
-class BuildView:
-    id: int
-    app: str
-    environment: str
-    source: str
-    ref: str
-    commit: str
-    subject: str
-    state: BuildState
-    image: str
-    reason: str
-    deployment: int | None
-    created_at: datetime
-    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +52,6 @@ class SecretView:
     name: str
     version: int
     created_at: datetime
-
-
-def build(value: Build) -> BuildView:
-    return BuildView(
-        id=value.id,
-        app=value.app,
-        environment=value.environment,
-        source=value.source,
-        ref=value.ref,
-        commit=value.commit,
-        subject=value.subject,
-        state=value.state,
-        image=value.image,
-        reason=value.reason,
-        deployment=value.deployment,
-        created_at=value.created_at,
-        ended_at=value.ended_at,
-    )
 
 
 def release(value: Release, *, is_current: bool) -> ReleaseView:
