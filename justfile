@@ -50,3 +50,7 @@ bench name *arguments:
 # How large files and functions are
 sizes:
     uv run python scripts/sizes.py
+
+# The migration to what store/tables.py says now: just migration "What is now true."
+migration message:
+    uv run python scripts/migration.py "{{message}}"
