@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import secrets
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -39,19 +42,16 @@ class Upload(BaseModel):
 @router.post("/apps/{app}/uploads", status_code=201)
 async def upload(ctx: Ctx, app: str, request: Request) -> Upload:
     """Takes a git bundle as the body; it is checked when it is built."""
-    name = secrets.token_hex(16)
-    folder = ctx.settings.home / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    part, size = folder / f"{name}.part", 0
-    with part.open("wb") as file:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > _MOST_BYTES:
-                part.unlink()
-                raise errors.Invalid(f"The upload has more than {_MOST_BYTES >> 30} GiB.")
-            file.write(chunk)
-    part.rename(folder / f"{name}.bundle")
-    return Upload(source=builds.UPLOAD + name)
+    source = builds.UPLOAD + secrets.token_hex(16)
+    target = builds.bundle(ctx, source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    try:
+        await _receive(request, part)
+        part.rename(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return Upload(source=source)
 
 
 @router.post("/apps/{app}/builds", status_code=202)
@@ -92,3 +92,16 @@ def _check_upload(ctx: Context, source: str) -> None:
         raise errors.NotFound(
             f"There is no upload {name!r}.", hint="POST the git bundle to /v1/apps/{app}/uploads first."
         )
+
+
+async def _receive(request: Request, part: Path) -> None:
+    """The body is in the file, and on disk. Raises: Invalid (it is too large)."""
+    size = 0
+    with part.open("wb") as file:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > _MOST_BYTES:
+                raise errors.Invalid(f"The upload has more than {_MOST_BYTES >> 30} GiB.")
+            await asyncio.to_thread(file.write, chunk)
+        file.flush()
+        await asyncio.to_thread(os.fsync, file.fileno())
