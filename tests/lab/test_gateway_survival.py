@@ -120,8 +120,12 @@ async def test_without_the_catalog_a_restarted_gateway_serves_the_last_known_sta
     await loop.stop_haproxy(gateway.options.data)
     await gateway.start()
     await until(lambda: gateway.answers(HOST, 200))
+    await until(lambda: says(gateway, "degraded", "unknown"))
+
+
+async def says(gateway: Lab, state: str, catalog: str) -> bool:
     found = await gateway.status()
-    assert (found["state"], found["catalog"]["state"]) == ("degraded", "unknown")
+    return (found["state"], found["catalog"]["state"]) == (state, catalog)
 
 
 async def test_no_request_fails_during_twenty_endpoint_changes_and_five_reloads(gateway: Lab) -> None:
