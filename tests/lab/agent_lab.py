@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import tarfile
 import time
@@ -30,6 +29,7 @@ from pierhead.agent.options import Options
 from pierhead.catalog import server
 from pierhead.kit import errors
 from pierhead.model.instance import GATEWAY_SERVICE, Label, State, state
+from pierhead.testing import ports
 from pierhead.wire.consul import agent, health
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.consul.records import Entry
@@ -258,9 +258,7 @@ def state_of(entry: Entry) -> State:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free(1)[0]
 
 
 async def _image(engine: Engine) -> None:

@@ -45,6 +45,3 @@ async def known(ctx: Context, token: str) -> str | None:
     """The name that `token` belongs to, if it is one."""
     async with ctx.store.read() as db:
         return await tokens.holder(db, token) if token else None
-
-
-Holder = Annotated[str, Depends(identify)]

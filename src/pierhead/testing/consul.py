@@ -13,7 +13,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +24,7 @@ from pathlib import Path
 import aiohttp
 
 from pierhead.kit import errors
+from pierhead.testing import ports
 
 SUITE = "bullseye"
 """The last Debian release that has the package."""
@@ -59,7 +59,7 @@ def program() -> Path:
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Running]:
     """One Consul server, its log on disk in `folder`, with a leader. Raises: Unavailable."""
-    http, server, serf = _free_ports(3)
+    http, server, serf = ports.free(3)
     command = await asyncio.to_thread(_prepare, folder, http, server, serf)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, preexec_fn=_raise_file_limit)
@@ -198,18 +198,6 @@ def _locked(file: Path) -> Iterator[None]:
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, for TCP."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _raise_file_limit() -> None:

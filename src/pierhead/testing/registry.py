@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from pierhead.kit import errors
+from pierhead.testing import ports
 
 _START_LIMIT = timedelta(seconds=20)
 
@@ -19,7 +19,7 @@ _START_LIMIT = timedelta(seconds=20)
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[str]:
     """`host:port` of a registry with its images in the existing `folder`; stopped at the end. Raises: Unavailable."""
-    port = _free_port()
+    (port,) = ports.free(1)
     file = folder / "registry.yml"
     file.write_text(_config(folder / "data", port))
     log = os.open(folder / "registry.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -60,9 +60,3 @@ def _config(data: Path, port: int) -> str:
         f"storage: {{filesystem: {{rootdirectory: {data}}}, delete: {{enabled: true}}}}\n"
         f"http: {{addr: '127.0.0.1:{port}'}}\n"
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pierhead.testing import ports
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PIER = Path(sys.executable).with_name("pier")
@@ -47,7 +48,7 @@ class Pierhead:
 @contextmanager
 def running(home: Path) -> Iterator[Pierhead]:
     """A Pierhead of its own: own data folder, own ports, own name on the engine that runs. Nothing of it is left."""
-    api, registry, catalog, http, admin, dns = _free_ports(6)
+    api, registry, catalog, http, admin, dns = ports.free(6)
     (home / "pier.toml").write_text(
         f'cluster = "test-{secrets.token_hex(3)}"\n'
         f"[api]\nport = {api}\n[registry]\nport = {registry}\n[catalog]\nport = {catalog}\n"
@@ -91,13 +92,3 @@ class Repository:
 
     def _git(self, *arguments: str) -> None:
         subprocess.run(["git", "-C", self.folder, *arguments], check=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in held]
-    for one in held:
-        one.close()
-    return ports

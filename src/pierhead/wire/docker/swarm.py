@@ -60,15 +60,6 @@ async def nodes(engine: Engine) -> list[Node]:
     return [_read(value) for value in await engine.get("/nodes")]
 
 
-async def set_availability(engine: Engine, node: Node, availability: str) -> None:
-    """New tasks go there (`active`), or not (`pause`), or none may stay (`drain`).
-
-    Raises: NotFound, Unavailable when the node was changed since it was read.
-    """
-    spec = {**node.raw["Spec"], "Availability": availability}
-    await engine.post(f"/nodes/{node.id}/update", spec, {"version": str(node.version)})
-
-
 def _read(value: Mapping[str, Any]) -> Node:
     spec, status = value["Spec"], value.get("Status") or {}
     return Node(
