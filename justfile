@@ -5,9 +5,9 @@ export PYTHONPATH := "src"
 _default:
     @just --list --unsorted
 
-# Install what is missing and the Python environment
+# Install what is missing, also what only tests need, and the Python environment
 setup:
-    scripts/setup
+    scripts/setup --tests
 
 # Everything that is quick and must be green before a commit
 check:

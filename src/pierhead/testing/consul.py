@@ -14,6 +14,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -52,6 +53,7 @@ def program() -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "lock"):
         if not binary.exists():
+            sys.stderr.write(f"fetches Debian's package of Consul, once, into {cache}\n")
             _fetch(cache)
     return binary
 
@@ -203,3 +205,15 @@ def _locked(file: Path) -> Iterator[None]:
 def _raise_file_limit() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * _CONNECTIONS), hard))
+
+
+def main() -> None:
+    """The program is there before any test asks for it."""
+    try:
+        program()
+    except errors.Unavailable as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

