@@ -50,6 +50,9 @@ class Api:
     async def put(self, path: str, body: Any) -> Any:
         return await self._call("PUT", path, json=body)
 
+    async def patch(self, path: str, body: Any) -> Any:
+        return await self._call("PATCH", path, json=body)
+
     async def delete(self, path: str) -> Any:
         return await self._call("DELETE", path)
 

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from pierhead.api import streams, views
-from pierhead.api.auth import Ctx
+from pierhead.api.auth import Ctx, Who
 from pierhead.api.streams import After, LastEvent
 from pierhead.control import apps, deployments, releases, secrets
 from pierhead.kit import errors
@@ -66,9 +66,15 @@ async def list_releases(ctx: Ctx, app: str, environment: str = "") -> list[views
 
 
 @router.post("/apps/{app}/environments/{environment}/rollback", status_code=202)
-async def rollback(ctx: Ctx, app: str, environment: str, wanted: Rollback) -> views.DeploymentView:
+async def rollback(ctx: Ctx, who: Who, app: str, environment: str, wanted: Rollback) -> views.DeploymentView:
     """Moves the environment to an earlier release, image and config alike."""
-    return views.deployment(await releases.rollback(ctx, app, environment, wanted.release))
+    return views.deployment(await releases.rollback(ctx, app, environment, wanted.release, who))
+
+
+@router.post("/apps/{app}/environments/{environment}/restart", status_code=202)
+async def restart(ctx: Ctx, who: Who, app: str, environment: str) -> views.DeploymentView:
+    """Makes a release of the same image with the newest config and secrets, and moves the environment to it."""
+    return views.deployment(await releases.restart(ctx, app, environment, who))
 
 
 @router.get("/apps/{app}/deployments")

@@ -33,6 +33,10 @@ async def identify(ctx: Ctx, credentials: Annotated[HTTPAuthorizationCredentials
     return await holder(ctx, credentials.credentials if credentials else "")
 
 
+Who = Annotated[str, Depends(identify)]
+"""The name of the token's holder."""
+
+
 async def holder(ctx: Context, token: str) -> str:
     """The name that `token` belongs to. Raises: HTTPException 401."""
     name = await known(ctx, token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +21,12 @@ class ReleaseView:
     commit: str
     subject: str
     created_at: datetime
+    config: int
+    """The revision of the config that it was released with."""
+    secrets: Mapping[str, int]
+    """Name → version."""
+    barred: str
+    """Why nobody may go to it again; empty: everybody may."""
     is_current: bool
 
 
@@ -31,6 +38,8 @@ class DeploymentView:
     kind: str
     state: DeploymentState
     reason: str
+    author: str
+    """Who asked for it; empty: a build."""
     created_at: datetime
     ended_at: datetime | None
 
@@ -63,6 +72,9 @@ def release(value: Release, *, is_current: bool) -> ReleaseView:
         commit=value.commit,
         subject=value.subject,
         created_at=value.created_at,
+        config=value.config,
+        secrets=value.secrets,
+        barred=value.barred,
         is_current=is_current,
     )
 
@@ -79,6 +91,7 @@ def deployment(value: Deployment) -> DeploymentView:
         kind=value.kind,
         state=value.state,
         reason=value.reason,
+        author=value.author,
         created_at=value.created_at,
         ended_at=value.ended_at,
     )

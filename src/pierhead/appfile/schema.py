@@ -315,7 +315,8 @@ class App(Part):
     resources: Resources = Resources()
     """What one instance may use at most."""
     env: dict[Variable, Value] = {}
-    """Variables of the container."""
+    """Variables of the container; `pier variable set` comes before them. `${service.clock.url}` stands for the address
+    of the app `clock` in the same environment (`host`, `port`, `address`, `url`, `name`), `$${` for the text `${`."""
     secrets: list[Secret] = []
     """Names of secrets (`pier secret set`); each is the file `/run/secrets/<name>`."""
     volumes: list[Volume] = []

@@ -82,7 +82,8 @@ async def _build(ctx: Context, build: Build) -> None:
     commit = await _fetch(ctx, build)
     await builds.resolved(ctx, build.id, commit.id, commit.subject)
     await log("commit", f"{commit.id[:10]} {commit.subject}")
-    spec = _spec(build, await source.read(repository, commit.id, _APP_FILE))
+    text = await source.read(repository, commit.id, _APP_FILE)
+    spec = _spec(build, text)
     request = image.Request(
         app=build.app,
         commit=commit,
@@ -93,7 +94,8 @@ async def _build(ctx: Context, build: Build) -> None:
         limits=image.Limits(cpus=ctx.settings.build.cpus, memory_bytes=ctx.settings.build.memory_bytes),
     )
     made = await image.build_and_push(request, log)
-    await releases.propose(ctx, build, spec, Image(made.reference, commit.id, commit.subject))
+    file = (text or b"").decode(errors="replace")
+    await releases.propose(ctx, build, spec, Image(made.reference, commit.id, commit.subject, file))
 
 
 async def _fetch(ctx: Context, build: Build) -> Commit:

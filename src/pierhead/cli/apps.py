@@ -1,4 +1,4 @@
-"""Apps where they are: `ps`, `releases`, `rollback`, `scale`, `remove`, `builds`."""
+"""Apps where they are: `ps`, `releases`, `rollback`, `restart`, `scale`, `remove`, `builds`."""
 
 from __future__ import annotations
 
@@ -107,6 +107,17 @@ async def rollback(
         console.emit(place, as_json)
     else:
         console.say(f"{app} runs {place['release']} in {environment}: {' '.join(place['urls'][:1])}", style="green")
+
+
+@app.command()
+@console.exits
+async def restart(app: App, environment: Environment = "dev", as_json: console.Json = False) -> None:
+    """Release the same image again, with the newest config and secrets. Nothing is interrupted."""
+    async with session.connected() as api:
+        started = await api.post(f"/apps/{app}/environments/{environment}/restart")
+        await progress.deployment(api, started["id"], quiet=as_json)
+        place = await api.get(f"/apps/{app}/environments/{environment}")
+    console.emit(place if as_json else f"{app} runs {place['release']} in {environment}.", as_json)
 
 
 @app.command()

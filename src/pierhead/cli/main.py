@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "ps": "apps",
     "releases": "apps",
     "rollback": "apps",
+    "restart": "apps",
     "scale": "apps",
     "remove": "apps",
     "builds": "apps",
@@ -34,7 +35,7 @@ COMMANDS: Mapping[str, str] = {
 }
 """Command → module of this package, in the order in which help shows them."""
 
-GROUPS: Mapping[str, str] = {"secret": "secret", "config": "config", "base": "base"}
+GROUPS: Mapping[str, str] = {"variable": "variable", "secret": "secret", "config": "config", "base": "base"}
 """Group of commands → module."""
 
 

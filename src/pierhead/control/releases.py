@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from pierhead.control import proposals
 from pierhead.control.context import Context
+from pierhead.control.proposals import Proposal
 from pierhead.kit import errors
-from pierhead.model import names
-from pierhead.model.app import Port, Protocol, Spec
+from pierhead.model.app import Spec
 from pierhead.model.build import Build, BuildState
 from pierhead.model.release import Release
-from pierhead.store import apps, builds, deployments, journal, ports, releases, secrets
-from pierhead.store.deployments import Deployment
+from pierhead.store import apps, builds, deployments, journal, releases
+from pierhead.store.deployments import Deployment, Move
 from pierhead.store.journal import Subject
 from pierhead.store.session import Connection
 
@@ -30,10 +31,11 @@ async def propose(ctx: Context, build: Build, spec: Spec, image: releases.Image)
 
     None when it names no environment, or when it was cancelled meanwhile. One transaction: a server that dies here
     leaves a build that is done again, or a complete deployment.
-    Raises: Invalid (a secret has no value), Conflict (a service port is taken).
+    Raises: as `proposals.submit`.
     """
     async with ctx.store.write() as db:
-        deployment = await _release(ctx, db, build, spec, image) if build.environment else None
+        proposal = Proposal(build.environment, spec, image)
+        deployment = await proposals.submit(ctx, db, proposal) if build.environment else None
         ended = await builds.finish(
             db,
             build.id,
@@ -74,7 +76,7 @@ async def listing(ctx: Context, app: str, environment: str = "") -> Sequence[Lis
     return [Listed(release, release.id in current) for release in rows]
 
 
-async def rollback(ctx: Context, app: str, environment: str, number: int | None) -> Deployment:
+async def rollback(ctx: Context, app: str, environment: str, number: int | None, author: str = "") -> Deployment:
     """The environment is on its way to release `number`; None: to the one it had before the present one.
 
     Raises: NotFound, Conflict (there is nothing to go back to).
@@ -87,65 +89,41 @@ async def rollback(ctx: Context, app: str, environment: str, number: int | None)
                 f"{app} has no release in {environment}.", hint=f"`pier deploy --environment {environment}` makes one."
             )
         release = await _earlier(db, place) if number is None else await _numbered(db, app, environment, number)
-        deployment = await deployments.add(
-            db, app, environment, from_id=place.release_id, to_id=release.id, kind="rollback"
-        )
+        move = Move("rollback", place.release_id, release.id, author)
+        deployment = await deployments.add(db, app, environment, move)
         await journal.add(db, Subject.DEPLOYMENT, deployment.id, "rollback", f"To {release.name}: {release.subject}")
     ctx.release_wanted.set()
     ctx.journal_grew.set()
     return deployment
 
 
-async def _release(ctx: Context, db: Connection, build: Build, spec: Spec, image: releases.Image) -> Deployment:
-    await apps.ensure(db, build.app, build.environment)
-    await _check_names(ctx, db, build, spec)
-    place = await apps.environment(db, build.app, build.environment)
-    versions = await _versions(db, build, spec)
-    routed = [await _with_service_port(db, build, port) for port in spec.ports]
-    release = await releases.add(db, build.environment, replace(spec, ports=tuple(routed)), image, versions)
-    deployment = await deployments.add(
-        db,
-        build.app,
-        build.environment,
-        from_id=place.release_id if place else None,
-        to_id=release.id,
-        kind="deploy",
-    )
-    text = f"Release {release.name} of {build.app} for {build.environment}: {image.commit[:10]} {image.subject}"
-    await journal.add(db, Subject.DEPLOYMENT, deployment.id, "release", text)
-    return deployment
+async def again(ctx: Context, db: Connection, environment: apps.Environment, kind: str, author: str) -> Deployment:
+    """The image that the environment runs, or is on its way to, becomes a new release with the config of now.
 
-
-async def _check_names(ctx: Context, db: Connection, build: Build, spec: Spec) -> None:
-    """Nobody else has a name or an address of this spec: no request may ever reach the wrong app. Raises: Conflict."""
-    mine = names.claimed(spec, build.environment, ctx.settings.domain)
-    for release in await releases.live(db):
-        if (release.app, release.environment) == (build.app, build.environment):
-            continue
-        if taken := sorted(mine & names.claimed(release.spec, release.environment, ctx.settings.domain)):
-            raise errors.Conflict(
-                f"{taken[0]} belongs to {release.app} in {release.environment}.",
-                hint="Change ports.<name>.hosts or paths in pier.yaml, or the name of the app.",
-            )
-
-
-async def _versions(db: Connection, build: Build, spec: Spec) -> Mapping[str, int]:
-    held = await secrets.newest(db, build.app, build.environment)
-    missing = [name for name in spec.secrets if name not in held]
-    if missing:
-        raise errors.Invalid(
-            f"{build.app} needs secrets that {build.environment} does not have.",
-            problems=[errors.Problem(f"secrets.{name}", "has no value") for name in missing],
-            hint=f"`pier secret set {build.app} {missing[0]} --environment {build.environment}` sets one.",
+    Raises: Conflict (there is none), and as `proposals.submit`.
+    """
+    moving = await deployments.current(db, environment.app, environment.name)
+    release = await releases.find(db, moving.to_release_id if moving else environment.release_id)
+    if release is None:
+        raise errors.Conflict(
+            f"{environment.app} has no release in {environment.name}.",
+            hint=f"`pier deploy --environment {environment.name}` makes one.",
         )
-    return {name: held[name].version for name in spec.secrets}
+    image = releases.Image(release.image, release.commit, release.subject, release.file)
+    return await proposals.submit(ctx, db, Proposal(environment.name, release.spec, image, kind, author))
 
 
-async def _with_service_port(db: Connection, build: Build, port: Port) -> Port:
-    if port.protocol is not Protocol.TCP and port.service_port is None:
-        return port
-    number = await ports.reserve(db, build.app, build.environment, port.name, port.service_port)
-    return replace(port, service_port=number)
+async def restart(ctx: Context, app: str, environment: str, author: str) -> Deployment:
+    """A release of the same image with the newest config and secrets is on its way. Raises: NotFound, Conflict."""
+    async with ctx.store.write() as db:
+        await _existing(db, app)
+        place = await apps.environment(db, app, environment)
+        if place is None:
+            raise errors.NotFound(f"{app} is not in {environment}.", hint=f"`pier ps {app}` shows where it is.")
+        deployment = await again(ctx, db, place, "restart", author)
+    ctx.release_wanted.set()
+    ctx.journal_grew.set()
+    return deployment
 
 
 async def _existing(db: Connection, app: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -27,7 +27,7 @@ class DeploymentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """App + environment + image digest + spec, numbered v1, v2, … and never changed."""
+    """App + environment + image digest + config revision + spec, numbered v1, v2, … and never changed."""
 
     id: int
     app: str
@@ -42,6 +42,14 @@ class Release:
     secrets: Mapping[str, int]
     """The version of each secret that it was released with."""
     created_at: datetime
+    config: int = 0
+    """The revision of the config that it was released with; 0: there was none yet."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What its instances find in their environment by `pier.yaml` and config, references resolved."""
+    file: str = ""
+    """The `pier.yaml` of its commit, from which promotion reads what holds in another environment."""
+    barred: str = ""
+    """Why nobody may go to it again; empty: everybody may."""
 
     @property
     def name(self) -> str:

@@ -45,7 +45,7 @@ def secret_name(cluster: str, release: Release, name: str) -> str:
 
 
 def _env(release: Release) -> dict[str, str]:
-    """What the app finds in its environment; what `pier.yaml` says wins over what Pierhead adds."""
+    """What the app finds in its environment; config wins over `pier.yaml`, and that over what Pierhead adds."""
     own = {
         "PIER_APP": release.app,
         "PIER_ENVIRONMENT": release.environment,
@@ -54,7 +54,7 @@ def _env(release: Release) -> dict[str, str]:
     }
     if release.spec.ports:
         own["PORT"] = str(release.spec.ports[0].container_port)
-    return {**own, **release.spec.env}
+    return {**own, **release.spec.env, **release.variables}
 
 
 def _labels(cluster: str, release: Release) -> dict[str, str]:

@@ -24,18 +24,28 @@ class Deployment:
     app: str
     environment: str
     kind: str
-    """`deploy` or `rollback`."""
+    """`deploy`, `config`, `restart`, `promote` or `rollback`."""
     from_release_id: int | None
     to_release_id: int
     state: DeploymentState
     reason: str
     created_at: datetime
     ended_at: datetime | None
+    author: str = ""
+    """Who asked for it; empty: a build."""
 
 
-async def add(
-    db: AsyncConnection, app: str, environment: str, *, from_id: int | None, to_id: int, kind: str
-) -> Deployment:
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What is asked for."""
+
+    kind: str
+    from_id: int | None
+    to_id: int
+    author: str = ""
+
+
+async def add(db: AsyncConnection, app: str, environment: str, move: Move) -> Deployment:
     """A waiting deployment; those of the same environment that had not ended are superseded by it."""
     superseded = {"state": DeploymentState.SUPERSEDED.value, "ended_at": clock.now(), "reason": "A newer one came."}
     await db.execute(sa.update(_deployments).where(_of(app, environment), _is_open()).values(**superseded))
@@ -44,9 +54,10 @@ async def add(
         .values(
             app=app,
             environment=environment,
-            from_release_id=from_id,
-            to_release_id=to_id,
-            kind=kind,
+            from_release_id=move.from_id,
+            to_release_id=move.to_id,
+            kind=move.kind,
+            author=move.author,
             state=DeploymentState.WAITING.value,
             created_at=clock.now(),
         )
@@ -104,4 +115,5 @@ def _deployment(row: Any) -> Deployment:
         reason=row.reason,
         created_at=row.created_at,
         ended_at=row.ended_at,
+        author=row.author,
     )

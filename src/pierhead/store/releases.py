@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,9 +26,21 @@ class Image:
     reference: str
     commit: str
     subject: str
+    file: str = ""
+    """The `pier.yaml` of the commit."""
 
 
-async def add(db: AsyncConnection, environment: str, spec: Spec, image: Image, secrets: Mapping[str, int]) -> Release:
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a release is delivered besides its image."""
+
+    secrets: Mapping[str, int]
+    """Name → version."""
+    revision: int = 0
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+async def add(db: AsyncConnection, environment: str, spec: Spec, image: Image, config: Config) -> Release:
     """The next release of the spec's app in `environment`."""
     values = {
         "app": spec.app,
@@ -38,7 +50,10 @@ async def add(db: AsyncConnection, environment: str, spec: Spec, image: Image, s
         "commit": image.commit,
         "subject": image.subject,
         "spec": _SPEC.dump_python(spec, mode="json"),
-        "secrets": dict(secrets),
+        "file": image.file,
+        "secrets": dict(config.secrets),
+        "config": config.revision,
+        "variables": dict(config.variables),
         "created_at": clock.now(),
     }
     return _release((await db.execute(sa.insert(_releases).values(**values).returning(_releases))).one())
@@ -86,4 +101,8 @@ def _release(row: Any) -> Release:
         spec=_SPEC.validate_python(row.spec),
         secrets=row.secrets,
         created_at=row.created_at,
+        config=row.config,
+        variables=row.variables,
+        file=row.file,
+        barred=row.barred,
     )

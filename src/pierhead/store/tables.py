@@ -101,6 +101,10 @@ releases = Table(
     Column("subject", Text, nullable=False, default=""),
     Column("spec", JSON, nullable=False),
     Column("secrets", JSON, nullable=False),
+    Column("config", Integer, nullable=False, server_default="0"),
+    Column("variables", JSON, nullable=False, server_default="{}"),
+    Column("file", Text, nullable=False, server_default=""),
+    Column("barred", Text, nullable=False, server_default=""),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("app", "environment", "number"),
     sqlite_autoincrement=True,
@@ -117,11 +121,25 @@ deployments = Table(
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False, default=""),
+    Column("author", String(64), nullable=False, server_default=""),
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Index("ix_deployments_environment", "app", "environment", "id"),
     Index("ix_deployments_state", "state"),
     sqlite_autoincrement=True,
+)
+
+config_revisions = Table(
+    "config_revisions",
+    metadata,
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("environment", String(40), nullable=False),
+    Column("author", String(64), nullable=False),
+    Column("changes", JSON, nullable=False),
+    Column("variables", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_config_revisions_scope", "app", "environment", "number"),
 )
 
 journal = Table(

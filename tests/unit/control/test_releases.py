@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.control.releasing import released
 
 from pierhead.control import apps, builds, deployments, releases, secrets
 from pierhead.control.context import Context
@@ -10,19 +11,9 @@ from pierhead.kit import errors
 from pierhead.model.app import Port, Protocol, Spec
 from pierhead.model.build import BuildState
 from pierhead.model.release import DeploymentState
-from pierhead.store.deployments import Deployment
 from pierhead.store.releases import Image
 
 WEB = Port("web", 8000)
-
-
-async def released(ctx: Context, spec: Spec, commit: str = "c0ffee") -> Deployment:
-    await builds.request(ctx, spec.app, "dev", "https://git.example/notes", "main")
-    build = await builds.claim(ctx)
-    assert build is not None
-    deployment = await releases.propose(ctx, build, spec, Image(f"registry/notes@sha256:{commit}", commit, "A commit"))
-    assert deployment is not None
-    return deployment
 
 
 async def test_a_build_becomes_the_next_release_and_a_deployment(ctx: Context) -> None:
@@ -58,6 +49,16 @@ async def test_rollback_goes_to_what_ran_before_even_twice(ctx: Context) -> None
     await deployments.succeeded(ctx, back, "")
     forth = await releases.rollback(ctx, "notes", "dev", None)
     assert forth.to_release_id == second.to_release_id
+
+
+async def test_a_restart_is_a_release_of_the_same_image_with_the_newest_secrets(ctx: Context) -> None:
+    await secrets.put(ctx, "notes", "dev", "KEY", b"one")
+    first = await released(ctx, Spec("notes", secrets=("KEY",)))
+    await deployments.succeeded(ctx, first, "")
+    await secrets.put(ctx, "notes", "dev", "KEY", b"two")
+    again = await releases.restart(ctx, "notes", "dev", "mia")
+    release = await releases.find(ctx, again.to_release_id)
+    assert (release.name, release.commit, release.secrets) == ("v2", "c0ffee", {"KEY": 2})
 
 
 async def test_rollback_says_what_there_is_to_go_to(ctx: Context) -> None:
