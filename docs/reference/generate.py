@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pierhead.appfile import published
 from pierhead.cli import reference
+from pierhead.model import route
 from pierhead.settings import describe
 
 
@@ -18,6 +19,7 @@ def pages() -> Mapping[str, str]:
         "settings.md": describe.markdown(),
         "pier.example.toml": describe.example(),
         "commands.md": reference.markdown(),
+        "routes.md": route.markdown(),
     }
 
 

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,9 @@ class Backend:
 
     async def start(self) -> None:
         app = web.Application()
-        app.add_routes([web.get("/slow", self._slow), web.get("/ws", self._echo), web.get("/{path:.*}", self._answer)])
+        app.add_routes(
+            [web.get("/slow", self._slow), web.get("/ws", self._echo), web.route("*", "/{path:.*}", self._answer)]
+        )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
@@ -217,13 +219,14 @@ asyncio.run(gateway.alone(Options("lab", url, "127.0.0.1", int(http), "127.0.0.1
 
 
 @contextlib.asynccontextmanager
-async def lab(folder: Path) -> AsyncIterator[Lab]:
-    """A catalog and a gateway that is not started yet. Afterwards nothing of it runs."""
+async def lab(folder: Path, **changes: Any) -> AsyncIterator[Lab]:
+    """A catalog and a gateway that is not started yet, with `changes` of its options. Afterwards nothing of it runs."""
     async with contextlib.AsyncExitStack() as scope:
         serving = server.serving(server.Options(port=0, data=folder / "catalog"))
         address = await scope.enter_async_context(serving)
         async with Consul(address.url) as catalog, aiohttp.ClientSession() as session:
             options = Options("lab", address.url, "127.0.0.1", free_port(), "127.0.0.1", free_port(), folder / "gw")
+            options = replace(options, **changes)
             found = Lab(options, catalog, session, scope)
             try:
                 yield found

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 
-from pierhead.gateway import haproxy, layout, plan, render, slots
+from pierhead.gateway import haproxy, layout, plan, pool, render, slots
 from pierhead.gateway.layout import Layout, Mode, Problem, Structure
 from pierhead.gateway.options import Options
 from pierhead.gateway.snapshot import Snapshot
@@ -135,25 +135,26 @@ class Proxy:
         log.info("Changed servers.", extra={"plan": str(steps).replace("\n", "; ")})
         touched = sorted({step.target.split("/")[0] for step in steps.steps})
         await self._retire(wanted, touched)
-        for pool in touched:
-            self._actual |= _by_pool(await worker.servers(self.frame.worker, pool))
+        for name in touched:
+            self._actual |= _by_pool(await worker.servers(self.frame.worker, name))
         return plan.plan(wanted, self._loaded, self._actual, touched)
 
     async def _retire(self, wanted: Layout, pools: Sequence[str]) -> None:
         """Workers that only finish what they have send nothing new to a server that is to get nothing new."""
         found = await master.processes(self.frame.master)
         for pid in found.old:
-            for pool in pools:
-                loads = await master.loads(self.frame.master, pid, pool)
-                await master.run(self.frame.master, pid, _retirements(wanted, pool, loads))
+            for name in pools:
+                loads = await master.loads(self.frame.master, pid, name)
+                await master.run(self.frame.master, pid, _retirements(wanted, name, loads))
 
 
-def _retirements(wanted: Layout, pool: str, loads: Sequence[records.Load]) -> list[str]:
-    ready = {address(server.key) for server in wanted.pools[pool].servers if server.key and server.mode == Mode.READY}
+def _retirements(wanted: Layout, name: str, loads: Sequence[records.Load]) -> list[str]:
+    found = wanted.pools[name]
+    ready = {address(server.key) for server in found.servers if server.key and server.mode == Mode.READY}
     return [
-        worker.set_state(f"{pool}/{load.name}", Mode.DRAIN)
+        worker.set_state(f"{name}/{load.name}", Mode.MAINT if found.policy.sticky else Mode.DRAIN)
         for load in loads
-        if load.address not in ready and load.address != render.EMPTY
+        if load.address not in ready and load.address != pool.EMPTY
     ]
 
 

@@ -39,6 +39,9 @@ def frame(options: Options) -> render.Frame:
         run=options.run.absolute(),
         connections=_connections(options.connection_limit),
         drain_seconds=int(options.drain_limit.total_seconds()),
+        https_port=options.https_port,
+        trusted=options.trusted,
+        proxies=options.proxies,
     )
     if len(str(found.metrics).encode()) > cli.PATH_BYTES:
         raise errors.Invalid(

@@ -5,22 +5,30 @@ A route that cannot be carried out is left out with the reason; the others never
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pierhead.gateway import slots
+from pierhead.gateway.material import NONE, Material
 from pierhead.gateway.snapshot import Snapshot
+from pierhead.model import policy as policies
 from pierhead.model.app import Protocol
 from pierhead.model.instance import Endpoint, State
+from pierhead.model.policy import PLAIN, Policy
 from pierhead.model.route import Route
 
 _SERVICE = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _HOST = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _PATH = re.compile(r"/[!-~]*")
 WITH_HOSTS = (Protocol.HTTP, Protocol.GRPC)
+_NO_TLS = "tcp is found by name only where the gateway listens for TLS: the setting gateway.https_port"
+_OF_CONNECTIONS = ("balance", "connect_timeout", "idle_timeout")
+"""What of a policy concerns a plain TCP connection too."""
 
 
 class Mode(StrEnum):
@@ -54,12 +62,15 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Pool:
     name: str
-    """`<protocol>:<service>`, HAProxy's backend."""
+    """`<protocol>:<service>`, HAProxy's backend; a policy of its own adds a mark."""
     service: str
     protocol: Protocol
     servers: tuple[Server, ...]
     problems: tuple[Problem, ...] = ()
     """Endpoints that cannot be used."""
+    policy: Policy = PLAIN
+    paths: tuple[str, ...] = ()
+    """The paths that lead here, where the policy puts another in their place."""
 
     @property
     def keys(self) -> tuple[slots.Key | None, ...]:
@@ -76,6 +87,10 @@ class Structure:
     """`host/path/` → pool."""
     ports: Mapping[int, str] = field(default_factory=dict)
     """Service port → pool."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Name in a TLS connection that is passed on unopened → pool."""
+    material: str = ""
+    """The mark of certificates and pages."""
 
 
 @dataclass(slots=True)
@@ -85,6 +100,7 @@ class Draft:
     blocked: Mapping[int, str] = field(default_factory=dict)
     sites: dict[str, str] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     weights: dict[str, Mapping[str, int]] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
     """Pool → the first route to it."""
@@ -97,6 +113,7 @@ class Layout:
     structure: Structure = Structure()
     problems: tuple[Problem, ...] = ()
     draft: Draft = field(default_factory=Draft, compare=False)
+    material: Material = NONE
 
 
 def draw(
@@ -115,7 +132,10 @@ def draw(
     pools = {name: _pool(name, route, draft, snapshot, held, before) for name, route in draft.routes.items()}
     sizes = {name: len(pool.servers) for name, pool in pools.items()}
     problems = (*draft.problems, *(problem for pool in pools.values() for problem in pool.problems))
-    return Layout(pools, Structure(sizes, draft.sites, draft.ports), problems, draft)
+    material = snapshot.material
+    structure = Structure(sizes, draft.sites, draft.ports, draft.names, material.mark)
+    faults = tuple(Problem(what, reason) for what, reason in sorted(material.problems.items()))
+    return Layout(pools, structure, problems + faults, draft, material)
 
 
 def _draft(snapshot: Snapshot, blocked: Mapping[int, str], before: tuple[Snapshot, Layout] | None) -> Draft:
@@ -123,26 +143,45 @@ def _draft(snapshot: Snapshot, blocked: Mapping[int, str], before: tuple[Snapsho
         return before[1].draft
     draft = Draft(dict(blocked), problems=[Problem(name, reason) for name, reason in sorted(snapshot.refused.items())])
     for _, route in sorted(snapshot.routes.items()):
-        _admit(draft, route, blocked)
+        _admit(draft, route, blocked, has_tls=snapshot.material.has_tls)
     return draft
 
 
 def pool_name(route: Route) -> str:
-    return f"{route.protocol.value}:{route.service}"
+    """Routes that differ in what is done with a request have pools of their own."""
+    plain = f"{route.protocol.value}:{route.service}" if route.service else "redirect"
+    if route.policy == PLAIN and plain != "redirect":
+        return plain
+    told = json.dumps([policies.document(route.policy), _paths(route)], sort_keys=True)
+    return f"{plain}:{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
-def _admit(draft: Draft, route: Route, blocked: Mapping[int, str]) -> None:
+def _paths(route: Route) -> tuple[str, ...]:
+    """Those that matter to what is done with a request, the longest first."""
+    if not route.policy.rewrite:
+        return ()
+    return tuple(sorted({path.rstrip("/") for path in route.paths}, key=lambda path: (-len(path), path)))
+
+
+def _admit(draft: Draft, route: Route, blocked: Mapping[int, str], *, has_tls: bool) -> None:
     pool, sites = pool_name(route), _sites(route)
-    reason = _refusal(draft, route, sites, blocked)
+    reason = "" if has_tls or not _names(route) else _NO_TLS
+    reason = reason or _refusal(draft, route, sites, blocked)
     if reason:
         draft.problems.append(Problem(route.name, reason))
         return
     draft.sites |= dict.fromkeys(sites, pool)
+    draft.names |= dict.fromkeys(_names(route), pool)
     if route.service_port:
         draft.ports[route.service_port] = pool
     draft.routes.setdefault(pool, route)
     if route.weights and draft.weights.setdefault(pool, route.weights) != route.weights:
         draft.problems.append(Problem(route.name, f"its weights differ from another route's to {route.service}"))
+
+
+def _names(route: Route) -> list[str]:
+    """Names by which a TLS connection is passed on unopened."""
+    return [host.lower() for host in route.hosts] if route.protocol == Protocol.TCP else []
 
 
 def _sites(route: Route) -> list[str]:
@@ -158,14 +197,19 @@ def _refusal(draft: Draft, route: Route, sites: Sequence[str], blocked: Mapping[
 
 def _objections(draft: Draft, route: Route, sites: Sequence[str], blocked: Mapping[int, str]) -> Iterator[str]:
     pool, port = pool_name(route), route.service_port
-    if not _SERVICE.fullmatch(route.service):
+    if route.service and not _SERVICE.fullmatch(route.service):
         yield f"{route.service!r} cannot be a service's name"
-    if route.protocol not in WITH_HOSTS and route.hosts:
-        yield f"{route.protocol} has no host names: give it a service_port"
-    if not sites and not port:
+    if route.protocol not in WITH_HOSTS:
+        needless = sorted(policies.document(route.policy).keys() - set(_OF_CONNECTIONS))
+        yield from (f"{route.protocol} carries no HTTP: {name} cannot be set" for name in needless)
+        if route.policy.balance not in ("roundrobin", "leastconn", "source"):
+            yield f"{route.protocol} carries no HTTP: balance can be roundrobin, leastconn or source"
+    if not sites and not port and not _names(route):
         yield "neither hosts nor a service_port lead to it"
     yield from (f"{host!r} is no host name" for host in route.hosts if not _HOST.fullmatch(host.lower()))
     yield from (f"{path!r} is no path" for path in route.paths if not _PATH.fullmatch(path))
+    taken = (name for name in _names(route) if draft.names.get(name, pool) != pool)
+    yield from (f"{name} leads to {draft.names[name]} already" for name in taken)
     yield from (f"{site} leads to {draft.sites[site]} already" for site in sites if draft.sites.get(site, pool) != pool)
     if port and draft.ports.get(port, pool) != pool:
         yield f"port {port} leads to {draft.ports[port]} already"
@@ -186,12 +230,18 @@ def _pool(
     if before and former and _is_same(before[0], snapshot, route.service):
         return former
     by_key = _by_key(endpoints)
-    seats = slots.assign(former.keys if former else held.get(name, ()), by_key)
+    if not route.service:
+        return Pool(name, "", route.protocol, (), policy=route.policy)
+    is_hashed = route.policy.is_hashed
+    seats = slots.scatter(by_key) if is_hashed else slots.assign(former.keys if former else held.get(name, ()), by_key)
     ready = {key: found for key, found in by_key.items() if _mode(found) == Mode.READY}
     shares = slots.weights([found[0].release for found in ready.values()], draft.weights.get(name, {}))
     weight = dict(zip(ready, shares, strict=True))
     servers = tuple(_server(f"s{n}", key, by_key, weight) for n, key in enumerate(seats, 1))
-    return Pool(name, route.service, route.protocol, servers, _unusable(route.service, endpoints))
+    if route.policy.sticky:  # a server that only drains still gets whoever comes back to it
+        servers = tuple(replace(one, mode=Mode.MAINT) if one.mode == Mode.DRAIN else one for one in servers)
+    unusable = _unusable(route.service, endpoints)
+    return Pool(name, route.service, route.protocol, servers, unusable, route.policy, _paths(route))
 
 
 def _is_same(before: Snapshot, now: Snapshot, service: str) -> bool:

@@ -26,6 +26,20 @@ class Options:
     """How long a worker that was replaced by a reload may finish its connections."""
     keep: bool = True
     """HAProxy goes on serving when `run` is cancelled."""
+    https_port: int = 0
+    """0: no HTTPS."""
+    certificates: Path | None = None
+    """The folder of certificates of this machine."""
+    certificate_key: Path | None = None
+    """The file with the key that the catalog's certificates are sealed with."""
+    default_certificate: str = ""
+    """The certificate for names that none is for; empty: one that the gateway makes itself."""
+    pages: Path | None = None
+    """The folder of pages that replace the gateway's own."""
+    trusted: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-* headers are believed."""
+    proxies: tuple[str, ...] = ()
+    """Networks of load balancers that send a PROXY header."""
 
     @property
     def run(self) -> Path:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pierhead.gateway.layout import WITH_HOSTS, Layout, Mode, Pool, Server
+from pierhead.gateway import pool as pool_
+from pierhead.gateway.layout import WITH_HOSTS, Layout, Pool, Server
+from pierhead.gateway.material import Material
+from pierhead.gateway.pool import socket
 from pierhead.model.app import Protocol
 
-EMPTY = "127.0.0.1:9"
-"""What an empty slot points at; it is disabled."""
 CONFIG, HOSTS, WILDCARDS, SITES = "haproxy.cfg", "hosts.map", "wildcards.map", "sites.map"
+NAMES, NAME_WILDCARDS, CERTIFICATES = "names.map", "name-wildcards.map", "certificates.list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,17 @@ class Frame:
     connections: int
     drain_seconds: int
     has_metrics: bool = True
+    https_port: int = 0
+    """0: no HTTPS."""
+    trusted: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-* headers are believed."""
+    proxies: tuple[str, ...] = ()
+    """Networks whose connections begin with a PROXY header."""
+
+    @property
+    def inside(self) -> Path:
+        """Where connections are opened that are not passed on."""
+        return self.run / "https.sock"
 
     @property
     def worker(self) -> Path:
@@ -49,14 +62,33 @@ class Frame:
 def files(frame: Frame, layout: Layout) -> dict[str, str]:
     """File name → text. The names in `frame.folder` are the maps' names at runtime too."""
     mark = fingerprint(frame, layout)
-    return {CONFIG: _config(frame, layout, mark), **maps(layout.structure.sites)}
+    return {CONFIG: _config(frame, layout, mark), **_lists(frame, layout), **material_files(layout.material)}
 
 
 def fingerprint(frame: Frame, layout: Layout) -> str:
     """The same for two layouts that differ only in what sits in the slots. A worker shows it in `show info`."""
-    empty = {name: _emptied(pool) for name, pool in layout.pools.items()}
-    texts = [_config(frame, Layout(empty, layout.structure), ""), *maps(layout.structure.sites).values()]
+    empty = replace(layout, pools={name: _emptied(pool) for name, pool in layout.pools.items()})
+    texts = [_config(frame, empty, ""), *_lists(frame, layout).values(), layout.material.mark]
     return "pierhead-" + hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def material_files(material: Material) -> dict[str, str]:
+    """Certificates with their keys, and pages."""
+    found = {_page(name): text for name, text in material.pages.items()}
+    return found | {_certificate(name): pem for name, pem in material.certificates.items()}
+
+
+def _lists(frame: Frame, layout: Layout) -> dict[str, str]:
+    listed = _lines(str(frame.folder / _certificate(name)) for name in layout.material.certificates)
+    return {**maps(layout.structure.sites), **_names(layout.structure.names), CERTIFICATES: listed}
+
+
+def _page(name: str) -> str:
+    return f"page-{name}.html"
+
+
+def _certificate(name: str) -> str:
+    return f"certificate-{name}.pem"
 
 
 def maps(sites: Mapping[str, str]) -> dict[str, str]:
@@ -71,11 +103,20 @@ def maps(sites: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _names(names: Mapping[str, str]) -> dict[str, str]:
+    """Name in a TLS connection → pool; the longest wildcard first."""
+    wildcards = sorted((name for name in names if "*" in name), key=lambda name: (-len(name), name))
+    return {
+        NAMES: _lines(f"{name} {names[name]}" for name in sorted(names.keys() - set(wildcards))),
+        NAME_WILDCARDS: _lines(f"{name.removeprefix('*') or '.'} {names[name]}" for name in wildcards if name != "*"),
+    }
+
+
 def _config(frame: Frame, layout: Layout, mark: str) -> str:
     ports = (_port(frame, port, layout.pools[pool]) for port, pool in sorted(layout.structure.ports.items()))
-    pools = (_pool(pool) for _, pool in sorted(layout.pools.items()))
-    parts = (_global(frame, mark), _DEFAULTS, _http(frame), _metrics(frame), *ports, _NOBODY, *pools)
-    return "\n".join(part for part in parts if part)
+    pools = (pool_.text(pool, frame) for _, pool in sorted(layout.pools.items()))
+    head = (_global(frame, mark), _defaults(frame, layout), *_listeners(frame, layout), _metrics(frame))
+    return "\n".join(part for part in (*head, *ports, _nobody(frame), *pools) if part)
 
 
 def _global(frame: Frame, mark: str) -> str:
@@ -87,14 +128,25 @@ global
   stats socket {frame.worker} mode 600 level admin
   stats maxconn 32
   hard-stop-after {frame.drain_seconds}s
+  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
+  ssl-default-bind-ciphers {_CIPHERS}
 """
 
 
-_DEFAULTS = """\
+_CIPHERS = ":".join(
+    f"ECDHE-{kind}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for kind in ("ECDSA", "RSA")
+)
+"""Of TLS 1.2; those of 1.3 are all good."""
+
+
+def _defaults(frame: Frame, layout: Layout) -> str:
+    return f"""\
 defaults http
   mode http
   timeout connect 3s
-  timeout client 60s
+  timeout client {_patience(layout)}
   timeout server 10m
   timeout http-request 10s
   timeout http-keep-alive 30s
@@ -107,8 +159,7 @@ defaults http
   option forwardfor
   http-reuse safe
   unique-id-format %[uuid()]
-  http-error status 503 content-type text/html string "<!doctype html><title>503</title><h1>No instance</h1>\
-<p>This name is known here, but no instance can serve it right now. Try again in a moment.</p>" hdr Retry-After 2
+  http-error status 503 content-type text/html file {frame.folder / _page("503")} hdr Retry-After 2
 
 defaults tcp
   mode tcp
@@ -121,27 +172,60 @@ defaults tcp
   option redispatch 1
 """
 
-_REQUEST = """\
+
+def _patience(layout: Layout) -> str:
+    """How long a client that owes something may be silent: streams of gRPC and slow services need more than pages."""
+    policies = [pool.policy for pool in layout.pools.values() if pool.protocol == Protocol.GRPC or pool.policy.http2]
+    return "10m" if policies else "60s"
+
+
+def _request(frame: Frame) -> str:
+    """What every HTTP request is told of where it came from, and may not say of itself."""
+    trusted = f" unless {{ src {' '.join(frame.trusted)} }}" if frame.trusted else ""
+    scheme = ""
+    if frame.trusted:
+        scheme = (
+            "  http-request set-var(txn.scheme) req.hdr(X-Forwarded-Proto),lower "
+            f"if {{ src {' '.join(frame.trusted)} }} {{ req.hdr(X-Forwarded-Proto) -i http https }}\n"
+        )
+    return f"""\
   http-request set-var(txn.host) req.hdr(host),host_only,lower
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Request-ID %[unique-id] unless { req.hdr(X-Request-ID) -m found }
-  http-request disable-l7-retry unless { method GET HEAD OPTIONS }
+  http-request set-var(txn.port) req.hdr(host),port_only
+  http-request set-var(txn.path) path
+  http-request set-var(txn.scheme) str(http) unless {{ ssl_fc }}
+  http-request set-var(txn.scheme) str(https) if {{ ssl_fc }}
+{scheme}\
+  http-request del-header X-Forwarded-For{trusted}
+  http-request del-header X-Forwarded-Host{trusted}
+  http-request del-header Forwarded{trusted}
+  http-request set-header X-Forwarded-Proto %[var(txn.scheme)]
+  http-request set-header X-Forwarded-Host %[req.hdr(host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
+  http-request set-header X-Request-ID %[unique-id] unless {{ req.hdr(X-Request-ID) -m found }}
+  http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
 """
 
-_NOBODY = """\
+
+def _nobody(frame: Frame) -> str:
+    return f"""\
 backend nobody from http
-  http-request return status 404 content-type text/html string "<!doctype html><title>404</title><h1>Not found</h1>\
-<p>Nobody has declared this name and path here.</p>"
+  http-request return status 404 content-type text/html file {frame.folder / _page("404")}
 """
 
 
-def _http(frame: Frame) -> str:
+def _listeners(frame: Frame, layout: Layout) -> tuple[str, ...]:
+    """HTTP and HTTPS; in front of HTTPS a look at the name in the connection, where some are passed on unopened."""
+    passed_on = bool(frame.https_port and layout.structure.names)
+    return (_http(frame, passed_on=passed_on), _tls(frame, layout) if passed_on else "")
+
+
+def _http(frame: Frame, *, passed_on: bool) -> str:
     folder = frame.folder
     return f"""\
 frontend http from http
-  bind {_socket(frame.host, frame.http_port)}
-{_REQUEST}\
-  http-request set-var(txn.path) path
+  bind {socket(frame.host, frame.http_port)}
+{_https(frame, passed_on=passed_on)}\
+{_proxied(frame)}\
+{_request(frame)}\
   http-request set-var(txn.site) var(txn.host),map_str({folder / HOSTS})
   http-request set-var(txn.site) var(txn.host),map_end({folder / WILDCARDS}) unless {{ var(txn.site) -m found }}
   http-request set-var(txn.site) str(*) unless {{ var(txn.site) -m found }}
@@ -150,6 +234,41 @@ frontend http from http
   use_backend %[var(txn.pool)] if {{ var(txn.pool) -m found }}
   default_backend nobody
 """
+
+
+def _https(frame: Frame, *, passed_on: bool) -> str:
+    if not frame.https_port:
+        return ""
+    where = f"unix@{frame.inside} mode 600 accept-proxy" if passed_on else socket(frame.host, frame.https_port)
+    return f"  bind {where} ssl crt-list {frame.folder / CERTIFICATES} alpn h2,http/1.1\n"
+
+
+def _tls(frame: Frame, layout: Layout) -> str:
+    """A connection is passed on by the name that it begins with, or opened here where nobody wants it unopened."""
+    rest = layout.structure.names.get("*", "inside")
+    return f"""\
+frontend tls from tcp
+  bind {socket(frame.host, frame.https_port)}
+{_proxied(frame)}\
+  tcp-request inspect-delay 5s
+  tcp-request content set-var(sess.name) req.ssl_sni,lower if {{ req.ssl_hello_type 1 }}
+  tcp-request content set-var(sess.pool) var(sess.name),map_str({frame.folder / NAMES}) if {{ req.ssl_hello_type 1 }}
+  tcp-request content set-var(sess.pool) var(sess.name),map_end({frame.folder / NAME_WILDCARDS}) \
+if {{ req.ssl_hello_type 1 }} !{{ var(sess.pool) -m found }}
+  tcp-request content accept if {{ req.ssl_hello_type 1 }}
+  use_backend %[var(sess.pool)] if {{ var(sess.pool) -m found }}
+  default_backend {rest}
+
+backend inside from tcp
+  server inside unix@{frame.inside} send-proxy-v2
+"""
+
+
+def _proxied(frame: Frame) -> str:
+    """A load balancer in front says who the client is, in a header of the connection."""
+    if not frame.proxies:
+        return ""
+    return f"  tcp-request connection expect-proxy layer4 if {{ src {' '.join(frame.proxies)} }}\n"
 
 
 def _metrics(frame: Frame) -> str:
@@ -164,36 +283,17 @@ frontend metrics from http
 
 def _port(frame: Frame, port: int, pool: Pool) -> str:
     has_http = pool.protocol in WITH_HOSTS
-    request = _REQUEST if has_http else ""
     return f"""\
 frontend port:{port} from {"http" if has_http else "tcp"}
-  bind {_socket(frame.host, port)}
-{request}  default_backend {pool.name}
+  bind {socket(frame.host, port)}
+{_proxied(frame)}\
+{_request(frame) if has_http else ""}\
+  default_backend {pool.name}
 """
 
 
-def _pool(pool: Pool) -> str:
-    head = f"backend {pool.name} from {'http' if pool.protocol in WITH_HOSTS else 'tcp'}\n  balance roundrobin\n"
-    extra = " proto h2" if pool.protocol == Protocol.GRPC else ""
-    return head + "".join(f"  server {server.name} {_server(server)}{extra}\n" for server in pool.servers)
-
-
-def _server(server: Server) -> str:
-    if server.key is None:
-        return f"{EMPTY} disabled"
-    address = _socket(*server.key)
-    if server.mode == Mode.MAINT:
-        return f"{address} disabled"
-    # a file cannot say `drain`: no weight means no new request, and the runtime command follows the reload
-    return f"{address} weight {server.weight if server.mode == Mode.READY else 0}"
-
-
 def _emptied(pool: Pool) -> Pool:
-    return Pool(pool.name, pool.service, pool.protocol, tuple(Server(server.name) for server in pool.servers))
-
-
-def _socket(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return replace(pool, servers=tuple(Server(server.name) for server in pool.servers), problems=())
 
 
 def _lines(lines: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ change touches only what changed.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Key = tuple[str, int]
@@ -40,6 +41,25 @@ def assign(held: Sequence[Key | None], wanted: Iterable[Key]) -> tuple[Key | Non
         if key not in seated:
             kept[next(free)] = key
     return tuple(kept)
+
+
+def scatter(wanted: Iterable[Key]) -> tuple[Key | None, ...]:
+    """Each of `wanted` in a slot that follows from nothing but who else is wanted, so it is the same on every gateway.
+
+    For consistent hashing, where a server's number decides which requests it gets. Half of the slots stay empty.
+    """
+    order = sorted(set(wanted), key=_digest)
+    found: list[Key | None] = [None] * size(0, 2 * len(order))
+    for key in order:
+        place = _digest(key) % len(found)
+        while found[place]:
+            place = (place + 1) % len(found)
+        found[place] = key
+    return tuple(found)
+
+
+def _digest(key: Key) -> int:
+    return int.from_bytes(hashlib.sha256(f"{key[0]} {key[1]}".encode()).digest()[:8])
 
 
 def weights(releases: Sequence[str], declared: Mapping[str, int]) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pierhead.gateway.material import NONE, Material
 from pierhead.model import route as routes_
 from pierhead.model.instance import Endpoint, State
 from pierhead.model.route import Route
@@ -22,11 +23,15 @@ class Snapshot:
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     """Service → its endpoints. Only routed services; one that was not asked for yet is missing."""
     index: int = 0
+    certificates: Mapping[str, str] = field(default_factory=dict)
+    """Certificate → its document as the catalog has it, the key sealed."""
+    material: Material = NONE
+    """What came of the certificates and of this machine's own files; never kept on disk with the rest."""
 
     @property
     def services(self) -> frozenset[str]:
         """The services that some route leads to."""
-        return frozenset(route.service for route in self.routes.values())
+        return frozenset(route.service for route in self.routes.values() if route.service)
 
 
 def text(snapshot: Snapshot) -> str:
@@ -35,6 +40,7 @@ def text(snapshot: Snapshot) -> str:
         "index": snapshot.index,
         "routes": {name: routes_.document(route) for name, route in snapshot.routes.items()},
         "refused": dict(snapshot.refused),
+        "certificates": dict(snapshot.certificates),
         "endpoints": {service: [_endpoint(e) for e in found] for service, found in snapshot.endpoints.items()},
     }
     return json.dumps(value)
@@ -46,6 +52,7 @@ def read(value: str) -> Snapshot:
     return Snapshot(
         routes={name: routes_.read(name, document) for name, document in kept["routes"].items()},
         refused=kept["refused"],
+        certificates=kept.get("certificates", {}),
         endpoints={
             service: tuple(_read_endpoint(service, entry) for entry in found)
             for service, found in kept["endpoints"].items()

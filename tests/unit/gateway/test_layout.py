@@ -5,6 +5,7 @@ from pierhead.gateway.layout import Layout, Mode
 from pierhead.gateway.snapshot import Snapshot
 from pierhead.model.app import Protocol
 from pierhead.model.instance import Endpoint, State
+from pierhead.model.policy import Policy
 from pierhead.model.route import Route
 
 
@@ -64,7 +65,7 @@ def test_a_route_that_cannot_be_carried_out_leaves_the_others_alone() -> None:
         "d-nothing: neither hosts nor a service_port lead to it",
         "e-service: 'no/service' cannot be a service's name",
         "f-taken: n.test/ leads to http:notes-dev already",
-        "g-tcp: tcp has no host names: give it a service_port",
+        "g-tcp: tcp is found by name only where the gateway listens for TLS: the setting gateway.https_port",
     ]
 
 
@@ -91,3 +92,29 @@ def test_a_pool_that_nothing_changed_for_is_taken_over_as_it_is() -> None:
     assert second.pools["http:a"] is first.pools["http:a"]
     assert second.pools["http:b"].keys[0] == ("10.0.0.1", 81)
     assert second.structure == first.structure
+
+
+def test_routes_that_do_different_things_with_a_request_have_pools_of_their_own() -> None:
+    found = draw(
+        Route("a", "notes-dev", hosts=("a.test",)),
+        Route("b", "notes-dev", hosts=("b.test",), paths=("/x", "/x/y"), policy=Policy(rewrite="/")),
+        Route("c", "", hosts=("c.test",), policy=Policy(redirect="a.test")),
+        endpoints=(endpoint("1"),),
+    )
+    plain, rewritten, redirect = (found.structure.sites[site] for site in ("a.test/", "b.test/x/", "c.test/"))
+    assert (plain, rewritten[:15], redirect[:9]) == ("http:notes-dev", "http:notes-dev:", "redirect:")
+    assert found.pools[rewritten].paths == ("/x/y", "/x")
+    assert [len(found.pools[name].servers) for name in (plain, rewritten, redirect)] == [8, 8, 0]
+
+
+def test_an_instance_that_drains_gets_nobody_back_by_a_cookie() -> None:
+    found = draw(
+        Route("a", "notes-dev", hosts=("a.test",), policy=Policy(sticky=True)),
+        endpoints=(endpoint("1", state=State.DRAINING),),
+    )
+    assert {server.mode for pool in found.pools.values() for server in pool.servers} == {Mode.MAINT}
+
+
+def test_plain_tcp_refuses_what_only_http_has() -> None:
+    found = draw(Route("q", "queue", Protocol.TCP, service_port=9000, policy=Policy(sticky=True, balance="path")))
+    assert reasons(found) == ["q: tcp carries no HTTP: sticky cannot be set"]

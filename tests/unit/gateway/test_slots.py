@@ -54,3 +54,19 @@ def test_a_release_s_weight_is_divided_over_its_servers() -> None:
 @given(st.lists(st.sampled_from(["v1", "v2", "v3"]), max_size=20), st.dictionaries(st.just("v1"), st.integers(0, 256)))
 def test_weights_are_what_haproxy_takes(releases: list[str], declared: dict[str, int]) -> None:
     assert all(0 <= weight <= 256 for weight in slots.weights(releases, declared))
+
+
+@given(keys=st.sets(st.tuples(st.sampled_from(["10.0.0.1", "10.0.0.2", "::1"]), st.integers(1, 65535)), max_size=40))
+def test_a_scattered_slot_follows_from_who_else_is_there_and_from_nothing_else(keys: set[tuple[str, int]]) -> None:
+    found = slots.scatter(sorted(keys))
+    assert found == slots.scatter(sorted(keys, reverse=True))
+    assert {key for key in found if key} == keys
+    assert len(found) >= 2 * len(keys)
+
+
+def test_most_scattered_slots_stay_when_one_leaves() -> None:
+    keys = [(f"10.0.0.{n}", 80) for n in range(1, 15)]
+    before, after = slots.scatter(keys), slots.scatter(keys[1:])
+    moved = [key for key in keys[1:] if before.index(key) != after.index(key)]
+    assert len(before) == len(after)
+    assert len(moved) <= 3
