@@ -65,7 +65,7 @@ async def _validation(_request: Request, error: Exception) -> JSONResponse:
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
-    families = {401: errors.Denied, 403: errors.Denied, 404: errors.NotFound, 405: errors.Invalid}
+    families = {401: errors.Denied, 403: errors.Denied, 404: errors.NotFound, 405: errors.Invalid, 413: errors.Invalid}
     family = families.get(error.status_code, errors.Refused)
     hint = "`/v1/openapi.json` lists what there is." if error.status_code in (404, 405) else ""
     return JSONResponse(body(family(str(error.detail), hint=hint)), error.status_code, error.headers)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pierhead.kit import globs
+
 FILES = (".pierignore", ".dockerignore")
 """The first one that a commit has is read."""
 
@@ -30,7 +32,7 @@ def _rule(line: str) -> _Rule | None:
     parts = [part for part in line.removeprefix("!").strip().split("/") if part not in ("", ".")]
     if not parts or line.startswith("#"):
         return None
-    return _Rule(re.compile(_expression("/".join(parts)), re.DOTALL), brings_back)
+    return _Rule(globs.compiled("/".join(parts), below=True), brings_back)
 
 
 def _is_ignored(rules: Sequence[_Rule], path: str) -> bool:
@@ -39,19 +41,3 @@ def _is_ignored(rules: Sequence[_Rule], path: str) -> bool:
         if rule.brings_back == ignored and rule.pattern.fullmatch(path):
             ignored = not rule.brings_back
     return ignored
-
-
-def _expression(pattern: str) -> str:
-    """A regular expression for the pattern and for everything below what it matches."""
-    found = [_token(token) for token in re.findall(r"\*\*/|\*\*|\*|\?|\[\^?[^]]+\]|\\.|.", pattern, re.DOTALL)]
-    return "".join(found) + "(?:/.*)?"
-
-
-def _token(token: str) -> str:
-    if token == "**/":  # noqa: S105 - a pattern, not a password
-        return "(?:.*/)?"
-    if token.startswith("[") and token.endswith("]") and len(token) > 2:
-        return token
-    if token.startswith("\\") and len(token) > 1:
-        return re.escape(token[1])
-    return {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(token) or re.escape(token)

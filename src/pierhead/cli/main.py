@@ -35,7 +35,13 @@ COMMANDS: Mapping[str, str] = {
 }
 """Command → module of this package, in the order in which help shows them."""
 
-GROUPS: Mapping[str, str] = {"variable": "variable", "secret": "secret", "config": "config", "base": "base"}
+GROUPS: Mapping[str, str] = {
+    "variable": "variable",
+    "secret": "secret",
+    "hook": "hook",
+    "config": "config",
+    "base": "base",
+}
 """Group of commands → module."""
 
 

@@ -11,6 +11,7 @@ from pierhead.model.app import NAME
 from pierhead.model.build import Build, BuildState
 from pierhead.store import apps, builds, journal
 from pierhead.store.journal import Subject
+from pierhead.store.session import Connection
 
 UPLOAD = "upload:"
 """In front of the id of an uploaded bundle, where a build's source is otherwise a git URL."""
@@ -19,6 +20,14 @@ _MOST_ATTEMPTS = 2
 
 async def request(ctx: Context, app: str, environment: str, source: str, ref: str) -> Build:
     """A build of `ref` is queued; its image will be released to `environment` (empty: only built). Raises: Invalid."""
+    async with ctx.store.write() as db:
+        build = await queue(db, app, environment, source, ref)
+    ctx.build_wanted.set()
+    return build
+
+
+async def queue(db: Connection, app: str, environment: str, source: str, ref: str) -> Build:
+    """What `request` promises, as part of a transaction; the caller wakes the loop. Raises: Invalid."""
     problems = [
         errors.Problem(place, f"{value!r} is not a name", "a letter, then letters, digits and '-', at most 40")
         for place, value in (("app", app), ("environment", environment or "x"))
@@ -26,11 +35,8 @@ async def request(ctx: Context, app: str, environment: str, source: str, ref: st
     ]
     if problems:
         raise errors.Invalid("The build was not queued.", problems=problems)
-    async with ctx.store.write() as db:
-        await apps.ensure(db, app, environment)
-        build = await builds.add(db, app, environment, source, ref)
-    ctx.build_wanted.set()
-    return build
+    await apps.ensure(db, app, environment)
+    return await builds.add(db, app, environment, source, ref)
 
 
 def bundle(ctx: Context, source: str) -> Path:
@@ -41,7 +47,12 @@ def bundle(ctx: Context, source: str) -> Path:
 async def find(ctx: Context, build_id: int) -> Build:
     """Raises: NotFound."""
     async with ctx.store.read() as db:
-        build = await builds.find(db, build_id)
+        return await found(db, build_id)
+
+
+async def found(db: Connection, build_id: int) -> Build:
+    """What `find` promises, as part of a transaction. Raises: NotFound."""
+    build = await builds.find(db, build_id)
     if build is None:
         raise errors.NotFound(f"There is no build {build_id}.", hint="`pier builds` lists them.")
     return build

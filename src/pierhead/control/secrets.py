@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from pierhead.control import sealed
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.store import apps, secrets
@@ -36,7 +34,7 @@ async def put(ctx: Context, app: str, environment: str, name: str, value: bytes)
         raise errors.Invalid(f"A secret has 1 to {_MOST_BYTES} bytes; this one has {len(value)}.")
     async with ctx.store.write() as db:
         await apps.ensure(db, app, environment)
-        await secrets.add(db, app, environment, name, _encrypt(ctx.key, value))
+        await secrets.add(db, app, environment, name, sealed.seal(ctx.key, value))
         held = (await secrets.newest(db, app, environment))[name]
     return Listed(held.name, held.version, held.created_at)
 
@@ -53,10 +51,4 @@ async def reveal(ctx: Context, app: str, environment: str, name: str, version: i
         held = await secrets.find(db, app, environment, name, version)
     if held is None:
         raise errors.NotFound(f"{app} has no version {version} of the secret {name} in {environment}.")
-    return AESGCM(ctx.key).decrypt(held.ciphertext[:12], held.ciphertext[12:], None)
-
-
-def _encrypt(key: bytes, value: bytes) -> bytes:
-    """A fresh nonce of 12 bytes, then the ciphertext."""
-    nonce = os.urandom(12)
-    return nonce + AESGCM(key).encrypt(nonce, value, None)
+    return sealed.unseal(ctx.key, held.ciphertext)

@@ -36,6 +36,9 @@ class Api:
     """Address to listen on."""
     port: int = 4400
     """TCP port."""
+    public_url: str = ""
+    """The address under which git servers and browsers reach the API, where a proxy stands before it:
+    `https://pier.example.com`. Empty: its own address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +169,7 @@ class Settings:
     @property
     def api_url(self) -> str:
         return f"http://{self.api.host}:{self.api.port}"
+
+    @property
+    def public_url(self) -> str:
+        return self.api.public_url.rstrip("/") or self.api_url

@@ -176,6 +176,33 @@ secrets = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+hooks = Table(
+    "hooks",
+    metadata,
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("rules", JSON, nullable=False),
+    Column("paths", JSON, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("provider", String(16), nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("build_id", Integer),
+    UniqueConstraint("app", "key"),
+    Index("ix_deliveries_app", "app", "id"),
+    sqlite_autoincrement=True,
+)
+
 tokens = Table(
     "tokens",
     metadata,
