@@ -176,6 +176,7 @@ class Core:
         self._alarm = None
         self.context.upkeep.pass_time(self._loop.time())
         self.settle()
+        self._set_alarm()  # what was due may have been moved, and then nothing is written
 
 
 class _Reader:

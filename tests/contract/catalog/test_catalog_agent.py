@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -70,6 +71,17 @@ async def test_a_ttl_check_that_is_not_kept_alive_turns_critical(consul: Consul,
     assert found == ()
     (late,), _ = await health.checks(consul, name)
     assert late.output.startswith("TTL expired")
+
+
+async def test_a_ttl_check_that_was_kept_alive_turns_critical_when_that_ends(consul: Consul, name: str) -> None:
+    check = agent.Check(ttl=timedelta(milliseconds=500), status="passing")
+    await agent.register(consul, agent.Registration(name, checks=(check,)))
+    for _ in range(3):
+        await asyncio.sleep(0.1)
+        await agent.update_check(consul, f"service:{name}", "passing")
+    _, index = await health.service(consul, name, passing=True)
+    found, _ = await health.service(consul, name, passing=True, index=index, wait=timedelta(seconds=5))
+    assert found == ()
 
 
 async def test_registering_again_keeps_the_status_and_the_index(consul: Consul, name: str) -> None:
