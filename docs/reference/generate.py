@@ -16,6 +16,8 @@ def pages() -> Mapping[str, str]:
     return {
         "pier.schema.json": published.json_text(),
         "pier-yaml.md": published.markdown(),
+        "services-d.schema.json": published.services_json_text(),
+        "services-d.md": published.services_markdown(),
         "settings.md": describe.markdown(),
         "pier.example.toml": describe.example(),
         "commands.md": reference.markdown(),

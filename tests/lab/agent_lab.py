@@ -193,10 +193,10 @@ class Lab:
 
     # The agent
 
-    async def start(self, **changes: Any) -> None:
+    async def start(self, tell: Callable[[str], None] = lambda problem: None, **changes: Any) -> None:
         """The agent runs in this process."""
         self.options = replace(self.options, **changes)
-        self._task = asyncio.ensure_future(loop.run(self.options))  # noqa: TID251
+        self._task = asyncio.ensure_future(loop.run(self.options, tell))  # noqa: TID251
 
     async def stop(self) -> None:
         if self._task:
@@ -239,6 +239,8 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
             node_name=f"lab-{mark}",
             cluster=f"lab-{mark}",
             look=timedelta(milliseconds=200),
+            services=folder / "services.d",
+            services_look=timedelta(milliseconds=50),
         )
         found = Lab(options, engine, catalog)
         try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import platform
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from pierhead.agent.endpoint import Node
 from pierhead.agent.options import Options
@@ -16,6 +18,7 @@ from pierhead.kit import errors, files
 
 _FILE = "node.json"
 _LOCK = "agent.lock"
+_TRIES, _PAUSE_SECONDS = 3, 0.02
 
 
 @contextmanager
@@ -23,13 +26,23 @@ def held(data: Path) -> Iterator[None]:
     """No other agent uses the folder `data`. Raises: Conflict (one does)."""
     data.mkdir(parents=True, exist_ok=True)
     with (data / _LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not any(_takes(lock) for _ in range(_TRIES)):
             raise errors.Conflict(
                 f"Another agent uses the folder {data}.", hint="Each agent needs a data folder of its own: --data."
-            ) from None
+            )
         yield
+
+
+def is_held(data: Path) -> bool:
+    """An agent uses the folder `data` now."""
+    try:
+        with (data / _LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def node(options: Options) -> Node:
@@ -46,6 +59,16 @@ def node(options: Options) -> Node:
     if found != before:
         files.replace(path, json.dumps(found, indent=2) + "\n", mode=0o644)
     return Node(found["id"], found["name"], options.advertise, options.cluster)
+
+
+def _takes(lock: IO[str]) -> bool:
+    """False after a moment: `is_held` holds the lock for as long as it takes to look."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(_PAUSE_SECONDS)
+        return False
+    return True
 
 
 def _read(path: Path) -> dict[str, str]:

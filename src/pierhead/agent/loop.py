@@ -11,15 +11,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pierhead.agent import apply, identity, observe, plan
+from pierhead.agent import apply, host, identity, observe, plan
 from pierhead.agent.claim import Claim
 from pierhead.agent.dot_pier import DotPier
 from pierhead.agent.drains import Drain
 from pierhead.agent.endpoint import Endpoint, Held, Node
 from pierhead.agent.health import Health
+from pierhead.agent.hosts import Hosts
 from pierhead.agent.mirror import Mirror
 from pierhead.agent.options import Options
 from pierhead.agent.probers import Probers
@@ -28,6 +29,7 @@ from pierhead.kit import errors, tasks
 from pierhead.kit.backoff import Backoff
 from pierhead.kit.keyed import Keyed
 from pierhead.model import dot_pier
+from pierhead.model.host import is_host
 from pierhead.model.instance import Meta
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import events
@@ -41,6 +43,8 @@ _FILTERS = {"type": ["container"], "event": _ACTIONS}
 _MEMORY = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 """At its start the agent is told all events that the engine still knows: a stop that was asked for meanwhile is one."""
 _UNHEARD = "not heard yet"
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a host service was started: nobody but its owner knows."""
 _FAREWELL = timedelta(seconds=2)
 
 
@@ -72,7 +76,7 @@ class _Agent:
     ) -> None:
         self._options, self._node, self._engine, self._consul, self._group = options, node, engine, consul, group
         self._tell = tell
-        self._problems = {"engine": _UNHEARD, "catalog": _UNHEARD}
+        self._problems = {"catalog": _UNHEARD, "services": ""}
         self._mirror = Mirror()
         self._target = apply.Target(consul, node, self._mirror)
         self._dot_pier = DotPier(options.data / dot_pier.FOLDER)
@@ -88,19 +92,23 @@ class _Agent:
         self._probers = Probers(group, engine, self._workers.submit)
         self._claim = Claim(node, options.data)
         self._stopping = Stopping(Places(engine, consul, options.data), self._beside)
+        self._hosts = Hosts(options.services, options.data, consul, self._beside)
 
     def begin(self) -> None:
-        self._dot_pier.prepare()
-        self._group.create_task(self._follow_engine(), name="engine")
+        if self._options.has_engine:
+            self._problems["engine"] = _UNHEARD
+            self._dot_pier.prepare()
+            self._group.create_task(self._follow_engine(), name="engine")
         self._group.create_task(self._follow_catalog(), name="catalog")
+        self._group.create_task(self._follow_services(), name="services")
 
     def _say(self, part: str, problem: str) -> None:
         if self._problems[part] == problem:
             return
         before, self._problems[part] = self._problems[part], problem
-        if not problem:
+        if part != "services" and not problem:
             log.info("Hears the %s.", part)
-        elif before in ("", _UNHEARD):
+        elif part != "services" and before in ("", _UNHEARD):
             log.warning("Does not hear the %s: %s", part, problem)
         self._tell("; ".join(f"{name}: {text}" for name, text in self._problems.items() if text))
 
@@ -187,8 +195,8 @@ class _Agent:
         version, is_first = self._mirror.version, not self._mirror.is_known
         differs = self._mirror.read(await observe.held(self._consul, self._node), version)
         again, self._unsettled = differs | self._unsettled, set()
-        for container_id in again | set(self._states if is_first else ()):
-            self._workers.submit(container_id)
+        for instance in again | set((*self._states, *self._hosts) if is_first else ()):
+            self._workers.submit(instance)
 
     async def _leave(self) -> None:
         """The next agent of this node need not wait for the claim to lapse."""
@@ -196,11 +204,50 @@ class _Agent:
             async with asyncio.timeout(_FAREWELL.total_seconds()):
                 await self._claim.leave(self._consul)
 
+    # The host services
+
+    async def _follow_services(self) -> None:
+        while True:
+            for instance in await self._hosts.look():
+                self._workers.submit(instance)
+            self._say("services", self._hosts.tell(self._mirror.of, self._refused))
+            await asyncio.sleep(self._options.services_look.total_seconds())
+
+    async def _settle_host(self, instance: str) -> None:
+        """What a file declares is registered; what leaves is drained first."""
+        if not self._mirror.is_known or not self._hosts.knows(instance):
+            return
+        if service := self._hosts.stays(instance):
+            endpoint = host.endpoint(self._node, service)
+            if rival := host.rival(endpoint, self._mirror.all()):
+                raise errors.Conflict(
+                    f"{rival.id} is at port {endpoint.port} already.", hint="One of the two is wrong."
+                )
+            passing = plan.passing([endpoint], self._mirror.of(instance))
+            seen = self._probers.keep(instance, _ALWAYS, [endpoint], passing)
+            await self._reconcile(instance, [host.wanted(endpoint, seen)])
+        else:
+            await self._settle_leaving(instance)
+        self._refused.pop(instance, None)
+
+    async def _settle_leaving(self, instance: str) -> None:
+        self._probers.stop(instance)
+        leaving = host.leaving(self._mirror.of(instance))
+        if leaving and not self._hosts.is_drained(instance):
+            await self._reconcile(instance, leaving)
+            self._hosts.drain(instance, [one.endpoint for one in leaving], self._workers.submit)
+        else:
+            await self._reconcile(instance, [])
+            self._hosts.gone(instance)
+
     # One container
 
-    async def _settle(self, container_id: str) -> None:
-        """The catalog says what the container is now, or will soon."""
-        await self._guarded(container_id, self._settle_now(container_id))
+    async def _settle(self, instance: str) -> None:
+        """The catalog says what the container, or host service, is now, or will soon."""
+        if is_host(instance):
+            await self._guarded(instance, self._settle_host(instance))
+        elif self._options.has_engine:
+            await self._guarded(instance, self._settle_now(instance))
 
     def _beside(self, container_id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(self._guarded(container_id, work))
@@ -278,7 +325,7 @@ class _Agent:
     def _is_rival(self, container_id: str, held: Held) -> bool:
         """Another container that runs has this id: who was first keeps it."""
         owner = held.meta.get(Meta.INSTANCE, "")
-        return owner != container_id and owner in self._states
+        return owner != container_id and (owner in self._states or owner in self._hosts)
 
     async def _ended(self, container_id: str) -> None:
         """It does not run: the catalog has nothing of it, and nothing is remembered of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pierhead.agent.endpoint import Held
 from pierhead.agent.plan import Wanted
@@ -28,6 +28,9 @@ class Mirror:
 
     def of(self, instance: str) -> list[Held]:
         return [one for one in self._held.values() if _instance(one) == instance]
+
+    def all(self) -> Iterable[Held]:
+        return self._held.values()
 
     def get(self, service_id: str) -> Held | None:
         return self._held.get(service_id)

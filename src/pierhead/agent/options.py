@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+NO_ENGINE = "none"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     engine: str
-    """Address of the engine's API: `unix:///var/run/docker.sock`."""
+    """Address of the engine's API: `unix:///var/run/docker.sock`. `NO_ENGINE`: this machine has none."""
     catalog_url: str
     advertise: str
     """The address that is registered for ports that are published on every address, and for the host network."""
@@ -25,3 +27,11 @@ class Options:
     """How often the catalog is compared with what it should hold."""
     listing: timedelta = timedelta(seconds=30)
     """How often the engine's containers are listed, beside its events."""
+    services: Path = Path("/etc/pierhead/services.d")
+    """The folder of the files that declare host services."""
+    services_look: timedelta = timedelta(milliseconds=500)
+    """How often that folder is looked at."""
+
+    @property
+    def has_engine(self) -> bool:
+        return self.engine != NO_ENGINE

@@ -9,6 +9,7 @@ from pierhead.agent import foreign, health, own
 from pierhead.agent.endpoint import CRITICAL, PASSING, Endpoint, Held, Kind, Node
 from pierhead.agent.health import Health
 from pierhead.kit import errors
+from pierhead.model.host import is_host
 from pierhead.model.instance import Label, Meta
 from pierhead.model.step import Plan, Step
 from pierhead.wire.docker.containers import Container
@@ -16,6 +17,12 @@ from pierhead.wire.docker.containers import Container
 DRAIN_REASON = "pier: drains before it stops"
 """Marks the maintenance that the agent itself has set: any other is a person's, and stays."""
 _OUTPUT_LIMIT = 500
+_CAUSES = {
+    "deregister": ("its container has no such port now", "it has left"),
+    "drain": ("its container is to stop", "its file does not have it any more, or its drain was asked for"),
+    "return": ("its container goes on", "its file has it again"),
+}
+"""Of a container's endpoint, and of a host service's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ def plan(wanted: Sequence[Wanted], held: Sequence[Held]) -> Plan:
     """The steps from what the catalog holds of one container to what it should hold; empty when that is the same."""
     there = {one.id: one for one in held}
     ids = {one.endpoint.id for one in wanted}
-    gone = [Step("deregister", one.id, "its container has no such port now", one) for one in held if one.id not in ids]
+    gone = [Step("deregister", one.id, _cause("deregister", one.meta), one) for one in held if one.id not in ids]
     return Plan((*gone, *(step for one in wanted for step in _steps(one, there.get(one.endpoint.id)))))
 
 
@@ -89,13 +96,17 @@ def _steps(one: Wanted, held: Held | None) -> list[Step]:
     if changed := _changes(endpoint, held):
         steps.append(Step("register", endpoint.id, f"{changed} changed", one))
     if one.is_draining and held.maintenance is None:
-        steps.append(Step("drain", endpoint.id, "its container is to stop", one))
+        steps.append(Step("drain", endpoint.id, _cause("drain", endpoint.meta), one))
     if not one.is_draining and held.maintenance == DRAIN_REASON:
-        steps.append(Step("return", endpoint.id, "its container goes on", one))
+        steps.append(Step("return", endpoint.id, _cause("return", endpoint.meta), one))
     if not one.is_draining and endpoint.probe.kind is not Kind.TTL and _says_otherwise(one, held):
         kind = "pass" if one.status == PASSING else "fail"
         steps.append(Step(kind, endpoint.id, one.output, one))
     return steps
+
+
+def _cause(kind: str, meta: Mapping[str, str]) -> str:
+    return _CAUSES[kind][is_host(meta.get(Meta.INSTANCE, ""))]
 
 
 def _says_otherwise(one: Wanted, held: Held) -> bool:

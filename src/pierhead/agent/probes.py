@@ -9,10 +9,11 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pierhead.agent import grpc
+from pierhead.agent import commands, grpc
 from pierhead.agent.endpoint import Endpoint, Kind, Probe
 from pierhead.agent.health import Answer
 from pierhead.kit import errors
+from pierhead.model.host import is_host
 from pierhead.model.instance import Meta
 from pierhead.wire.docker import exec
 from pierhead.wire.docker.client import Engine
@@ -114,13 +115,20 @@ async def _grpc(endpoint: Endpoint, reader: asyncio.StreamReader, writer: asynci
 
 
 async def _command(engine: Engine, endpoint: Endpoint, probe: Probe) -> Answer:
+    is_here = is_host(endpoint.meta[Meta.INSTANCE])
+    code, output = (
+        await commands.run(probe.command) if is_here else await _command_in_container(engine, endpoint, probe)
+    )
+    return Answer(code == 0, f"exit code {code}", output.decode(errors="replace").strip())
+
+
+async def _command_in_container(engine: Engine, endpoint: Endpoint, probe: Probe) -> tuple[int | None, bytes]:
     output = b""
     async with exec.started(engine, endpoint.meta[Meta.INSTANCE], probe.command, tty=False) as session:
         session.end_input()
         while frame := await session.read():
             output = (output + frame.data)[-_OUTPUT_LIMIT:]
-        code = await session.exit_code()
-    return Answer(code == 0, f"exit code {code}", output.decode(errors="replace").strip())
+        return await session.exit_code(), output
 
 
 @asynccontextmanager

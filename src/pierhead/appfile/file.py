@@ -62,7 +62,7 @@ def read(text: bytes, name: str = "pier.yaml") -> AppFile:
             known = {(fault.path, fault.reason) for fault in own}
             faults += _overlay_faults(found, base, (environment, overlay), known)
     if faults:
-        problems = list(dict.fromkeys(_problem(name, found, fault) for fault in _ordered(found, faults)))
+        problems = list(dict.fromkeys(problem(name, found, fault) for fault in _ordered(found, faults)))
         raise Invalid(f"{name} is not valid.", problems=problems, hint="docs/reference/pier-yaml.md has every field.")
     return AppFile(name, base, overlays)
 
@@ -142,6 +142,7 @@ def _ordered(found: Document, faults: list[Fault]) -> list[Fault]:
     return sorted(faults, key=lambda fault: fault.line or found.line(fault.path))
 
 
-def _problem(name: str, found: Document, fault: Fault) -> Problem:
+def problem(name: str, found: Document, fault: Fault) -> Problem:
+    """The fault with its place in the file `name`."""
     place = f"{name}:{fault.line or found.line(fault.path)} {dotted(fault.path)}".rstrip()
     return Problem(place, fault.reason, fault.hint)

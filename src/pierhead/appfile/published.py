@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pierhead.appfile import schema
+from pierhead.appfile import host_schema, schema
 
 SCHEMA_ID = "urn:pierhead:pier.yaml"
 _TITLES = {"App": "At the top of the file"}
@@ -60,6 +60,30 @@ def markdown() -> str:
         if part is schema.App:
             lines += [f"- **environments** (mapping): {ENVIRONMENTS}"]
         lines += [""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def services_json_text() -> str:
+    """The JSON Schema of a file in `services.d`, as the file that is published."""
+    document: dict[str, Any] = _readable(host_schema.File.model_json_schema())
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document["$id"] = "urn:pierhead:services.d"
+    document["title"] = "A file in services.d"
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def services_markdown() -> str:
+    """Every field of a file in `services.d` with its type, default and effect."""
+    lines = [
+        "# Files in services.d",
+        "",
+        "Generated from `src/pierhead/appfile/host_schema.py`. How they are used",
+        "is in [guides/hosts.md](../guides/hosts.md). Keys that begin with `x-` are yours; durations are written",
+        "`30s`, `2m`.",
+        "",
+    ]
+    for part in (host_schema.File, host_schema.Service, host_schema.Check):
+        lines += [f"## {part.__name__}", "", (part.__doc__ or "").strip(), "", *_fields(part), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

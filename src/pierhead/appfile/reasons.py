@@ -28,12 +28,12 @@ _WANTED = {
 }
 
 
-def fault(detail: ErrorDetails, further: Sequence[str]) -> Fault:
-    """The fault that `detail` is. `further`: keys of the file that the model does not have."""
+def fault(detail: ErrorDetails, further: Sequence[str] = (), root: type[BaseModel] = schema.App) -> Fault:
+    """The fault that `detail` is. `further`: keys of the file that its model `root` does not have."""
     path = _path(detail)
     given, kind = detail["input"], detail["type"]
     if kind == "extra_forbidden":
-        known = [*known_keys(path[:-1]), *(further if len(path) == 1 else [])]
+        known = [*known_keys(path[:-1], root), *(further if len(path) == 1 else [])]
         return Fault(path, "there is no such key", nearest(str(path[-1]), known) or f"one of {', '.join(known)}")
     if kind == "literal_error":
         choices = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
@@ -52,17 +52,20 @@ def fault(detail: ErrorDetails, further: Sequence[str]) -> Fault:
 
 def _path(detail: ErrorDetails) -> Path:
     """The path without what pydantic adds: the alternative of a union, and that a key itself is meant."""
-    path = detail["loc"]
-    if len(path) > 1 and path[0] == "health" and str(path[1]).startswith("|"):
-        path = (path[0], *path[2:])
+    place = detail["loc"]
+    path = tuple(key for before, key in zip(("", *place), place, strict=False) if not _is_alternative(before, key))
     if len(path) > 1 and path[-1] == "[key]" and detail["type"] != "extra_forbidden":
         path = path[:-1]
     return path
 
 
-def known_keys(path: Path) -> list[str]:
-    """The keys that the mapping at `path` may have."""
-    kind: Any = schema.App
+def _is_alternative(before: str | int, key: str | int) -> bool:
+    return before in ("health", "check") and str(key).startswith("|")
+
+
+def known_keys(path: Path, root: type[BaseModel] = schema.App) -> list[str]:
+    """The keys that the mapping at `path` of `root` may have."""
+    kind: Any = root
     for key in path:
         kind = _inner(kind, key)
     found = _model(kind)

@@ -8,6 +8,7 @@ import signal
 
 from pierhead.agent import loop
 from pierhead.agent.options import Options
+from pierhead.boot import home
 from pierhead.boot.supervise import Report
 from pierhead.kit import address
 from pierhead.settings import Settings
@@ -21,7 +22,7 @@ async def run(settings: Settings, report: Report) -> None:
 
     def tell(problem: str) -> None:
         if problem:
-            report.degraded(problem, "It goes on by itself when that answers again.")
+            report.degraded(problem, "It goes on by itself when that answers again, or is mended.")
         else:
             report.ready(settings.engine.socket)
 
@@ -37,7 +38,8 @@ def options(settings: Settings) -> Options:
         advertise=settings.agent.advertise or settings.engine.advertise or address.own(),
         node_name=settings.agent.node_name,
         cluster=settings.cluster,
-        data=settings.home / "agent",
+        data=home.agent_folder(settings.home),
+        services=settings.agent.services,
     )
 
 

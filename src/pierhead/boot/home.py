@@ -24,6 +24,11 @@ def gateway_folder(home: Path) -> Path:
     return home / "gateway"
 
 
+def agent_folder(home: Path) -> Path:
+    """Where the agent keeps what it knows."""
+    return home / "agent"
+
+
 def running(home: Path) -> list[Process]:
     """Every program that was started for this data folder and is alive."""
     folders = (run_folder(home), gateway_folder(home) / "run")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pierhead.agent.options import Options
+from pierhead.agent.options import NO_ENGINE, Options
 from pierhead.boot import agent
 from pierhead.cli import console
 from pierhead.kit import address, log
@@ -17,6 +17,8 @@ app = typer.Typer()
 
 Catalog = Annotated[str, typer.Option("--catalog", help="Address of the catalog: http://127.0.0.1:8500.")]
 Engine = Annotated[str, typer.Option("--engine", help="Address of the engine's API.")]
+NoEngine = Annotated[bool, typer.Option("--no-engine", help="This machine has no engine: only its files count.")]
+Services = Annotated[Path, typer.Option("--services", help="The folder of the files that declare host services.")]
 Advertise = Annotated[
     str,
     typer.Option("--advertise", help="The address registered for ports published on every address. Default: found."),
@@ -35,21 +37,25 @@ async def serve(
     data: Data,
     catalog: Catalog = "http://127.0.0.1:8500",
     engine: Engine = "unix:///var/run/docker.sock",
+    no_engine: NoEngine = False,
+    services: Services = Path("/etc/pierhead/services.d"),
     advertise: Advertise = "",
     node_name: NodeName = "",
     cluster: Cluster = "pier",
     level: Level = "INFO",
 ) -> None:
-    """Register the engine's containers until stopped. PIER_CATALOG_TOKEN is the catalog's token."""
+    """Register the engine's containers and this machine's host services until stopped. PIER_CATALOG_TOKEN is the
+    catalog's token."""
     log.start(level)
     await agent.alone(
         Options(
-            engine=engine,
+            engine=NO_ENGINE if no_engine else engine,
             catalog_url=catalog,
             catalog_token=os.environ.get("PIER_CATALOG_TOKEN", ""),
             advertise=advertise or address.own(),
             data=data,
             node_name=node_name,
             cluster=cluster,
+            services=services,
         )
     )

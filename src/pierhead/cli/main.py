@@ -41,6 +41,7 @@ GROUPS: Mapping[str, str] = {
     "hook": "hook",
     "config": "config",
     "base": "base",
+    "host": "host",
 }
 """Group of commands → module."""
 

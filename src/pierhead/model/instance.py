@@ -35,7 +35,7 @@ class Meta:
     """`container` or `host`."""
     NODE = "pier-node"
     INSTANCE = "pier-instance"
-    """The container's full id."""
+    """The container's full id; `host:<name>` of a host service."""
     APP = "pier-app"
     ENVIRONMENT = "pier-environment"
     RELEASE = "pier-release"
@@ -44,6 +44,13 @@ class Meta:
     """The port's name."""
     PROTOCOL = "pier-protocol"
     CLUSTER = "pier-cluster"
+    WEIGHT = "pier-weight"
+    """Share of the requests beside the other endpoints of the service, 0 to 256; without it an endpoint has 100."""
+    TTL = "pier-ttl"
+    """Of a host service that tells the catalog itself: within how many seconds."""
+    ROUTE = "route"
+    """`host/path` that leads to the service without a route's document: a container's SERVICE_ROUTE, a host service's
+    `route`."""
     HTTP = "http"
     """Of a gateway: `host:port` that it listens on for HTTP."""
 

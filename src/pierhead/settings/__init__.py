@@ -117,6 +117,8 @@ class Agent:
     advertise: str = ""
     """The address that is registered for ports published on every address (0.0.0.0). Empty: the address of the
     interface that holds the default route."""
+    services: Path = Path("/etc/pierhead/services.d")
+    """The folder of the files that declare services of this machine that are no containers. It need not exist."""
 
 
 @dataclass(frozen=True, slots=True)
