@@ -88,6 +88,7 @@ async def test_a_port_that_another_program_has_leaves_out_only_its_own_route(gat
     await gateway.route("queue", service="queue", protocol="tcp", service_port=other.port)
     await gateway.route("notes", service="notes-dev", hosts=["notes.dev.localhost"])
     await until(lambda: gateway.answers("notes.dev.localhost", 200, "other"))
+    await until(lambda: is_troubled(gateway))
     problems = (await gateway.status())["problems"]
     assert [problem["route"] for problem in problems] == ["queue"]
     assert "another program listens there" in problems[0]["reason"]
@@ -110,6 +111,10 @@ async def test_a_declared_weight_divides_requests_between_releases(gateway: Lab)
     await until(lambda: gateway.answers("notes.test", 200))
     answers = [(await gateway.get("notes.test"))[1] for _ in range(400)]
     assert 95 <= answers.count("new-1") <= 105
+
+
+async def is_troubled(gateway: Lab) -> bool:
+    return bool((await gateway.status())["problems"])
 
 
 async def _is_idle(gateway: Lab, backend: Backend) -> bool:

@@ -35,6 +35,7 @@ class Ledger:
     floor: int = 1
     """The index of every topic that has not changed in this life."""
     _changed: dict[str, int] = field(default_factory=dict)
+    """The one that changed last is last."""
     _batch: Batch = field(default_factory=Batch)
     _open: bool = False
 
@@ -53,6 +54,7 @@ class Ledger:
         """Whoever watches `topics` is woken with the next index."""
         self._open = True
         for topic in topics:
+            self._changed.pop(topic, None)
             self._changed[topic] = self.index + 1
             self._batch.topics.add(topic)
 
@@ -76,3 +78,14 @@ class Ledger:
     def changed(self, topic: str) -> int:
         """The index at which the topic last changed, at least 1."""
         return self._changed.get(topic, self.floor)
+
+    def since(self, index: int) -> list[str] | None:
+        """The topics that changed after `index`, as many steps as there are. None: that is not known any more."""
+        if not self.floor <= index <= self.index:
+            return None
+        found = []
+        for topic, at in reversed(self._changed.items()):
+            if at <= index:
+                break
+            found.append(topic)
+        return found

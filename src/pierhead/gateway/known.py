@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pierhead.gateway import snapshot as snapshots
+from pierhead.gateway import implied, kept
+from pierhead.gateway.kept import Kept
 from pierhead.gateway.snapshot import Snapshot
-from pierhead.kit import clock, files
+from pierhead.kit import clock
 from pierhead.kit.tasks import Broadcast, Signal
 from pierhead.model.instance import Endpoint
 from pierhead.model.route import Route
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 DOUBT = timedelta(seconds=30)
 """How long after an outage or a restart of the catalog a mass removal is not believed."""
 SAVE_INTERVAL = timedelta(seconds=1)
+GRACE = timedelta(minutes=10)
+"""How long a service whose instances are all gone keeps the routes of its metadata: it is answered 503, not 404."""
 
 
 class Known:
@@ -28,6 +31,10 @@ class Known:
 
     def __init__(self) -> None:
         self.snapshot = Snapshot()
+        self.services: frozenset[str] = frozenset()
+        """Those that some route leads to."""
+        self.ended: dict[str, datetime] = {}
+        """Service with routes by metadata and without instances → since when."""
         self.is_known = False
         """Something was ever learned, from the catalog or from disk: before that there is nothing to serve."""
         self.has_routes = False
@@ -45,7 +52,7 @@ class Known:
     @property
     def is_complete(self) -> bool:
         """The catalog itself told the routes and the endpoints of every service that they lead to."""
-        return self.has_routes and self.snapshot.services <= self._fetched
+        return self.has_routes and self.services <= self._fetched
 
     def fetched(self, services: Iterable[str]) -> None:
         """The catalog itself told the endpoints of these services."""
@@ -64,18 +71,58 @@ class Known:
         """It is shown that a mass removal is held back, and until when at most."""
         self.held.setdefault(service, clock.now() + limit)
 
+    def is_over(self, service: str) -> bool:
+        """The mass removal of the service has been held back for as long as it is."""
+        return clock.now() >= self.held[service]
+
     def put_routes(self, routes: Mapping[str, Route], refused: Mapping[str, str], index: int) -> None:
-        """These are the routes."""
+        """These are the routes by document."""
         self.has_routes = True
-        self._put(replace(self.snapshot, routes=routes, refused=refused, index=max(index, self.snapshot.index)))
-        self.rerouted.set()
+        before = self.snapshot
+        if routes == before.routes and refused == before.refused:
+            routes, refused = before.routes, before.refused
+        now = replace(before, routes=routes, refused=refused, index=max(index, before.index))
+        self._put_routed(now)
 
     def put_endpoints(self, found: Mapping[str, tuple[Endpoint, ...]], index: int) -> None:
-        """These services have these endpoints; the others are as before, and those without a route are forgotten."""
-        routed = self.snapshot.services
-        before = self.snapshot.endpoints
-        endpoints = {service: value for service, value in {**before, **found}.items() if service in routed}
-        self._put(replace(self.snapshot, endpoints=endpoints, index=max(index, self.snapshot.index)))
+        """These services have these endpoints, and the routes that these ask for; the others are as before."""
+        now = replace(self.snapshot, index=max(index, self.snapshot.index))
+        asked = {service: implied.routes(service, endpoints) for service, endpoints in found.items()}
+        changed = {service: routes for service, routes in asked.items() if self._is_other(service, routes, found)}
+        if changed:
+            merged = {**now.implied, **changed}
+            now = replace(now, implied={service: routes for service, routes in merged.items() if routes})
+            self.services = now.services
+        fresh = {service: value for service, value in found.items() if service in self.services}
+        now = replace(now, endpoints={**now.endpoints, **fresh}) if fresh else now
+        if changed:
+            self._put_routed(now)
+        elif fresh:
+            self._put(now)
+
+    def end_grace(self) -> None:
+        """Services that have had no instance for a while have no routes by metadata any more."""
+        over = {service for service, since in self.ended.items() if clock.now() - since > GRACE}
+        if over:
+            left = {service: routes for service, routes in self.snapshot.implied.items() if service not in over}
+            self.ended = {service: since for service, since in self.ended.items() if service not in over}
+            self._put_routed(replace(self.snapshot, implied=left))
+
+    def _is_other(self, service: str, routes: tuple[Route, ...], found: Mapping[str, tuple[Endpoint, ...]]) -> bool:
+        """The metadata asks for other routes than so far. Nobody being there asks for nothing new."""
+        before = self.snapshot.implied.get(service, ())
+        if before and not found[service]:
+            self.ended.setdefault(service, clock.now())
+            return False
+        self.ended.pop(service, None)
+        return routes != before
+
+    def _put_routed(self, snapshot: Snapshot) -> None:
+        """Services that no route leads to any more are forgotten."""
+        self.services = snapshot.services
+        endpoints = {service: value for service, value in snapshot.endpoints.items() if service in self.services}
+        self._put(replace(snapshot, endpoints=endpoints))
+        self.rerouted.set()
 
     def put_state(self, *, is_live: bool) -> None:
         """The catalog answers, or does not."""
@@ -96,17 +143,19 @@ class Known:
     def read(self, path: Path) -> None:
         """What was last saved at `path` is known. Nothing changes where there is nothing that can be read."""
         try:
-            kept = snapshots.read(path.read_text())
+            found = kept.read(path)
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError):
             log.warning("The last known state cannot be read; the catalog is waited for.", extra={"path": str(path)})
             return
-        self._put(replace(kept, index=0))
+        self.ended = {service: clock.now() for service in found.implied if not found.endpoints.get(service)}
+        self._put_routed(found)
 
     async def keep_saved(self, path: Path) -> None:
         """Whatever is known is on disk about a second later, until cancelled."""
+        file = Kept(path)
         while True:
             await self._saved.wait()
-            await asyncio.to_thread(files.replace, path, snapshots.text(self.snapshot))
+            await asyncio.to_thread(file.save, self.snapshot)
             await asyncio.sleep(SAVE_INTERVAL.total_seconds())

@@ -139,12 +139,19 @@ def draw(
 
 
 def _draft(snapshot: Snapshot, blocked: Mapping[int, str], before: tuple[Snapshot, Layout] | None) -> Draft:
-    if before and before[0].routes is snapshot.routes and before[1].draft.blocked == blocked:
+    if before and _has_same_routes(before[0], snapshot) and before[1].draft.blocked == blocked:
         return before[1].draft
     draft = Draft(dict(blocked), problems=[Problem(name, reason) for name, reason in sorted(snapshot.refused.items())])
     for _, route in sorted(snapshot.routes.items()):
         _admit(draft, route, blocked, has_tls=snapshot.material.has_tls)
+    for _, routes in sorted(snapshot.implied.items()):
+        for route in routes:
+            _admit(draft, route, blocked, has_tls=snapshot.material.has_tls)
     return draft
+
+
+def _has_same_routes(before: Snapshot, now: Snapshot) -> bool:
+    return before.routes is now.routes and before.implied is now.implied
 
 
 def pool_name(route: Route) -> str:
@@ -235,7 +242,8 @@ def _pool(
     is_hashed = route.policy.is_hashed
     seats = slots.scatter(by_key) if is_hashed else slots.assign(former.keys if former else held.get(name, ()), by_key)
     ready = {key: found for key, found in by_key.items() if _mode(found) == Mode.READY}
-    shares = slots.weights([found[0].release for found in ready.values()], draft.weights.get(name, {}))
+    said = [(found[0].release, found[0].weight) for found in ready.values()]
+    shares = slots.weights(said, draft.weights.get(name, {}))
     weight = dict(zip(ready, shares, strict=True))
     servers = tuple(_server(f"s{n}", key, by_key, weight) for n, key in enumerate(seats, 1))
     if route.policy.sticky:  # a server that only drains still gets whoever comes back to it
@@ -245,7 +253,7 @@ def _pool(
 
 
 def _is_same(before: Snapshot, now: Snapshot, service: str) -> bool:
-    return before.routes is now.routes and before.endpoints.get(service, ()) is now.endpoints.get(service, ())
+    return _has_same_routes(before, now) and before.endpoints.get(service, ()) is now.endpoints.get(service, ())
 
 
 def _server(

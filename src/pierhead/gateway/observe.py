@@ -1,4 +1,4 @@
-"""What the catalog says, in the model's words. Two blocking queries, whatever the number of services.
+"""What the catalog says, in the model's words.
 
 A failed answer raises and changes nothing: it is never read as "gone".
 """
@@ -6,7 +6,7 @@ A failed answer raises and changes nothing: it is never read as "gone".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,8 +19,6 @@ from pierhead.wire.consul.client import Consul
 WAIT = timedelta(minutes=5)
 ALL_ROUTES = route.PREFIX
 """Stands for all routes where services are listed."""
-Marks = Mapping[str, tuple[tuple[str, ...], ...]]
-"""Service → what is comparable of its checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,53 +29,57 @@ class Routes:
     index: int
 
 
-async def routes(client: Consul, index: int) -> Routes:
-    """Every route, once something under their prefix has gone beyond `index`. Raises: Unavailable and its kin."""
-    pairs, following = await kv.get_tree(client, route.PREFIX, index=index, wait=WAIT)
-    return Routes(*read_routes({pair.key: pair.value for pair in pairs}), following)
+class RouteReader:
+    """Reads routes, each document once: what did not change is the same object as before."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[int, bytes, Route | str]] = {}
+
+    async def read(self, client: Consul, index: int) -> Routes:
+        """Every route, once something under their prefix has gone beyond `index`. Raises: Unavailable and its kin."""
+        pairs, following = await kv.get_tree(client, route.PREFIX, index=index, wait=WAIT)
+        return self.take(pairs, following)
+
+    def take(self, pairs: Iterable[kv.Pair], index: int) -> Routes:
+        """Those that can be read, and for the others why not. Folders are skipped."""
+        self._read = {name: self._one(name, pair) for name, pair in _named(pairs)}
+        found = {name: value for name, (_, _, value) in self._read.items()}
+        return Routes(
+            {name: value for name, value in found.items() if isinstance(value, Route)},
+            {name: value for name, value in found.items() if isinstance(value, str)},
+            index,
+        )
+
+    def _one(self, name: str, pair: kv.Pair) -> tuple[int, bytes, Route | str]:
+        before = self._read.get(name)
+        if before and before[:2] == (pair.modify_index, pair.value):
+            return before
+        try:
+            return pair.modify_index, pair.value, route.read(name, json.loads(pair.value))
+        except ValueError as error:
+            return pair.modify_index, pair.value, str(error)
 
 
-async def marks(client: Consul, index: int) -> tuple[Marks, int]:
-    """What all checks say, by service, once one of them has gone beyond `index`. Node checks are under ``""``."""
-    checks, following = await health.state(client, index=index, wait=WAIT)
-    return by_service(checks), following
+@dataclass(frozen=True, slots=True)
+class Seen:
+    endpoints: tuple[Endpoint, ...]
+    index: int
+    is_checked: bool
+    """Every instance has a check, so that whoever watches checks hears of it."""
 
 
-async def endpoints(client: Consul, service: str) -> tuple[tuple[Endpoint, ...], int]:
+async def endpoints(client: Consul, service: str) -> Seen:
     """The endpoints of one service now, in the order of their ids."""
     entries, index = await health.service(client, service)
-    return tuple(sorted((read_entry(entry) for entry in entries), key=lambda endpoint: endpoint.id)), index
+    found = tuple(sorted((read_entry(entry) for entry in entries), key=lambda endpoint: endpoint.id))
+    return Seen(found, index, all(any(check.service_id for check in entry.checks) for entry in entries))
 
 
-def read_routes(values: Mapping[str, bytes]) -> tuple[dict[str, Route], dict[str, str]]:
-    """Those that can be read, and for the others why not. Keys as in the store; folders are skipped."""
-    found: dict[str, Route] = {}
-    refused: dict[str, str] = {}
-    for key, value in values.items():
-        name = key.removeprefix(route.PREFIX)
-        if not name or name.endswith("/"):
-            continue
-        try:
-            found[name] = route.read(name, json.loads(value))
-        except ValueError as error:
-            refused[name] = str(error)
-    return found, refused
-
-
-def by_service(checks: Iterable[records.Check]) -> Marks:
-    """Only what can make a difference to a gateway: the text of a check's last output does not."""
-    found: dict[str, list[tuple[str, ...]]] = {}
-    for check in checks:
-        mark = (check.node, check.service_id, check.id, check.status, str(check.modify_index))
-        found.setdefault(check.service, []).append(mark)
-    return {service: tuple(sorted(marks)) for service, marks in found.items()}
-
-
-def changed(before: Marks, now: Marks) -> set[str]:
-    """The services whose checks differ. A node's check concerns everyone: all of `now`."""
-    if before.get("") != now.get(""):
-        return {*before, *now}
-    return {service for service in {*before, *now} if before.get(service) != now.get(service)}
+def _named(pairs: Iterable[kv.Pair]) -> Iterator[tuple[str, kv.Pair]]:
+    for pair in pairs:
+        name = pair.key.removeprefix(route.PREFIX)
+        if name and not name.endswith("/"):
+            yield name, pair
 
 
 def read_entry(entry: records.Entry) -> Endpoint:
@@ -91,4 +93,5 @@ def read_entry(entry: records.Entry) -> Endpoint:
         state=instance.state(statuses, entry.service.id),
         meta=entry.service.meta,
         output=worst,
+        weight=instance.weight(entry.service.meta, entry.service.weight),
     )

@@ -58,4 +58,4 @@ class Options:
     @property
     def kept(self) -> Path:
         """The last known state of the catalog."""
-        return self.data / "known.json"
+        return self.data / "known.jsonl"

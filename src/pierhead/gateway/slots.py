@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from math import gcd, lcm
 
 Key = tuple[str, int]
 """Address and port: what makes two servers the same server."""
@@ -62,17 +64,35 @@ def _digest(key: Key) -> int:
     return int.from_bytes(hashlib.sha256(f"{key[0]} {key[1]}".encode()).digest()[:8])
 
 
-def weights(releases: Sequence[str], declared: Mapping[str, int]) -> list[int]:
-    """The weight of each ready server, given the release of each.
+def weights(servers: Sequence[tuple[str, int]], declared: Mapping[str, int]) -> list[int]:
+    """The weight of each ready server, given its release and the weight of its own.
 
-    Without declared weights every server counts the same. With them a release's weight is divided over its servers, as
-    exactly as whole numbers up to 256 allow; a server of a release with any weight never gets 0.
+    Without declared weights it is its own. With them a release's weight is divided over its servers by their own:
+    exactly where whole numbers up to 256 can say it, or else as nearly as they can. A server that is to get anything
+    never gets 0.
     """
     if not declared:
-        return [DEFAULT_WEIGHT] * len(releases)
-    shares = [declared.get(release, DEFAULT_WEIGHT) / releases.count(release) for release in releases]
-    top = max(shares, default=0)
-    return [max(1, round(share * HEAVIEST / top)) if share else 0 for share in shares]
+        return [own for _, own in servers]
+    total: dict[str, int] = {}
+    for release, own in servers:
+        total[release] = total.get(release, 0) + own
+    shares = [
+        Fraction(declared.get(release, DEFAULT_WEIGHT) * own, total[release]) if own else Fraction(0)
+        for release, own in servers
+    ]
+    return _whole(shares)
+
+
+def _whole(shares: Sequence[Fraction]) -> list[int]:
+    """The shares as whole numbers up to 256 that divide requests as they do."""
+    scale = lcm(*(share.denominator for share in shares))
+    found = [int(share * scale) for share in shares]
+    divisor = gcd(*found) or 1
+    top = max(found, default=0) // divisor
+    if top <= HEAVIEST:
+        factor = HEAVIEST // top if top else 1
+        return [share // divisor * factor for share in found]
+    return [max(1, round(share * HEAVIEST / divisor / top)) if share else 0 for share in found]
 
 
 def _without_repeats(keys: Sequence[Key | None]) -> list[Key | None]:

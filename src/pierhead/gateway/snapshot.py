@@ -1,9 +1,8 @@
-"""What the catalog says that concerns a gateway, and the text it is kept as on disk. Pure."""
+"""What the catalog says that concerns a gateway, and the documents it is kept as on disk. Pure."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,38 +26,38 @@ class Snapshot:
     """Certificate → its document as the catalog has it, the key sealed."""
     material: Material = NONE
     """What came of the certificates and of this machine's own files; never kept on disk with the rest."""
+    implied: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
+    """Service → the routes that its own metadata asks for."""
 
     @property
     def services(self) -> frozenset[str]:
         """The services that some route leads to."""
-        return frozenset(route.service for route in self.routes.values() if route.service)
+        routed = frozenset(route.service for route in self.routes.values() if route.service)
+        return routed | self.implied.keys()
 
 
-def text(snapshot: Snapshot) -> str:
-    """`snapshot` as JSON; `read` is its inverse."""
-    value = {
-        "index": snapshot.index,
-        "routes": {name: routes_.document(route) for name, route in snapshot.routes.items()},
-        "refused": dict(snapshot.refused),
-        "certificates": dict(snapshot.certificates),
-        "endpoints": {service: [_endpoint(e) for e in found] for service, found in snapshot.endpoints.items()},
-    }
-    return json.dumps(value)
+def read(found: Mapping[str, Mapping[str, Any]]) -> Snapshot:
+    """The snapshot that these documents describe: kind → name → document, as `KINDS` writes them.
 
-
-def read(value: str) -> Snapshot:
-    """Raises: ValueError, KeyError, TypeError when it is no snapshot's text."""
-    kept = json.loads(value)
+    Raises: ValueError, KeyError, TypeError when they describe none.
+    """
     return Snapshot(
-        routes={name: routes_.read(name, document) for name, document in kept["routes"].items()},
-        refused=kept["refused"],
-        certificates=kept.get("certificates", {}),
+        routes={name: routes_.read(name, value) for name, value in found["route"].items()},
+        refused=found["refused"],
+        certificates=found["certificate"],
         endpoints={
-            service: tuple(_read_endpoint(service, entry) for entry in found)
-            for service, found in kept["endpoints"].items()
+            service: tuple(_read_endpoint(service, entry) for entry in value)
+            for service, value in found["endpoints"].items()
         },
-        index=int(kept["index"]),
+        implied={
+            service: tuple(routes_.read(entry["name"], entry["route"]) for entry in value)
+            for service, value in found["implied"].items()
+        },
     )
+
+
+def _endpoints(found: tuple[Endpoint, ...]) -> list[dict[str, Any]]:
+    return [_endpoint(endpoint) for endpoint in found]
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
@@ -68,7 +67,22 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
         "port": endpoint.port,
         "state": endpoint.state.value,
         "meta": dict(endpoint.meta),
+        "weight": endpoint.weight,
     }
+
+
+def _implied(found: tuple[Route, ...]) -> list[dict[str, Any]]:
+    return [{"name": route.name, "route": routes_.document(route)} for route in found]
+
+
+KINDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "route": ("routes", routes_.document),
+    "refused": ("refused", str),
+    "certificate": ("certificates", str),
+    "implied": ("implied", _implied),
+    "endpoints": ("endpoints", _endpoints),
+}
+"""Kind of document → the field of `Snapshot` that it is about, and what makes it of one of the field's values."""
 
 
 def _read_endpoint(service: str, value: Mapping[str, Any]) -> Endpoint:
@@ -79,4 +93,5 @@ def _read_endpoint(service: str, value: Mapping[str, Any]) -> Endpoint:
         port=int(value["port"]),
         state=State(value["state"]),
         meta=value["meta"],
+        weight=value["weight"],
     )

@@ -68,6 +68,11 @@ GATEWAY_SERVICE = "pier-gateway"
 """The catalog service under which every gateway registers its admin address, with a TTL check it keeps alive."""
 
 
+HEAVIEST = 256
+WEIGHT = 100
+"""Of an endpoint that says nothing of its weight."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`address:port` of one instance, as the catalog holds it."""
@@ -81,6 +86,8 @@ class Endpoint:
     meta: Mapping[str, str]
     output: str = ""
     """What the worst check said."""
+    weight: int = WEIGHT
+    """Its share beside the other endpoints of the service."""
 
     @property
     def release(self) -> str:
@@ -97,3 +104,11 @@ def state(statuses: Mapping[str, str], service_id: str) -> State:
     if "critical" in statuses.values():
         return State.UNHEALTHY
     return State.HEALTHY
+
+
+def weight(meta: Mapping[str, str], passing: int = 1) -> int:
+    """The weight that an endpoint's metadata declares, or else `passing`, the catalog's own, whose usual value is 1."""
+    said = meta.get(Meta.WEIGHT, "")
+    if said.isascii() and said.isdigit():
+        return min(HEAVIEST, int(said))
+    return WEIGHT * max(0, passing)

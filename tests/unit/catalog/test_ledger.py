@@ -27,3 +27,19 @@ def test_a_topic_that_never_changed_in_this_life_has_the_index_it_began_with() -
     ledger.record("pair", ("a",), None, ["keys"])
     ledger.close()
     assert (ledger.changed("keys"), ledger.changed("services")) == (6, 5)
+
+
+def test_what_changed_since_an_index_is_what_changed_last() -> None:
+    ledger = Ledger(5, 5)
+    for number, topic in enumerate(("a", "b", "a", "c")):
+        ledger.record("pair", (str(number),), None, [topic])
+        ledger.close()
+    assert ledger.since(7) == ["c", "a"]
+    assert ledger.since(5) == ["c", "a", "b"]
+    assert ledger.since(9) == []
+
+
+def test_what_changed_in_another_life_is_not_known() -> None:
+    ledger = Ledger(5, 5)
+    assert ledger.since(4) is None
+    assert ledger.since(6) is None

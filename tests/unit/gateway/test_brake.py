@@ -20,3 +20,10 @@ def test_half_of_them_gone_is_believed() -> None:
 
 def test_those_that_were_drained_may_go() -> None:
     assert not brake.is_doubtful(some(4, State.DRAINING), [])
+
+
+def test_most_of_a_larger_estate_gone_at_once_is_doubtful() -> None:
+    before = {name: some(10) for name in "abcd"}
+    assert brake.is_estate_doubtful(before, {name: some(0) for name in "abc"})
+    assert not brake.is_estate_doubtful(before, {name: some(0) for name in "ab"})
+    assert not brake.is_estate_doubtful({name: some(2) for name in "abcd"}, {name: some(0) for name in "abcd"})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pierhead.gateway import layout
 from pierhead.gateway.layout import Layout, Mode
 from pierhead.gateway.snapshot import Snapshot
@@ -86,7 +88,7 @@ def test_a_pool_that_nothing_changed_for_is_taken_over_as_it_is() -> None:
     routes = {name: Route(name, name, hosts=(f"{name}.test",)) for name in ("a", "b")}
     before = Snapshot(routes, {}, {"a": (endpoint("1"),), "b": ()})
     first = layout.draw(before, {}, {})
-    after = Snapshot(routes, {}, {**before.endpoints, "b": (endpoint("2", 81),)})
+    after = replace(before, endpoints={**before.endpoints, "b": (endpoint("2", 81),)})
     held = {name: pool.keys for name, pool in first.pools.items()}
     second = layout.draw(after, held, {}, (before, first))
     assert second.pools["http:a"] is first.pools["http:a"]

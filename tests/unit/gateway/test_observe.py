@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pierhead.gateway import observe
 from pierhead.model.instance import State
-from pierhead.wire.consul import records
+from pierhead.wire.consul import kv, records
 
 
 def check(service: str, status: str, *, id_: str = "", index: int = 1, output: str = "") -> records.Check:
@@ -18,38 +18,32 @@ def check(service: str, status: str, *, id_: str = "", index: int = 1, output: s
     )
 
 
+def pair(name: str, value: bytes, index: int = 1) -> kv.Pair:
+    return kv.Pair(f"pier/routes/{name}", value, modify_index=index)
+
+
 def test_a_document_that_cannot_be_read_refuses_only_its_own_route() -> None:
-    found, refused = observe.read_routes(
-        {
-            "pier/routes/": b"",
-            "pier/routes/notes": b'{"service": "notes-dev", "hosts": ["n.test"]}',
-            "pier/routes/half": b'{"service": ',
-            "pier/routes/odd": b'{"service": "x", "colour": "red"}',
-        }
+    found = observe.RouteReader().take(
+        [
+            pair("", b""),
+            pair("notes", b'{"service": "notes-dev", "hosts": ["n.test"]}'),
+            pair("half", b'{"service": '),
+            pair("odd", b'{"service": "x", "colour": "red"}'),
+        ],
+        7,
     )
-    assert list(found) == ["notes"]
-    assert refused["odd"] == "unknown field 'colour'"
-    assert "half" in refused
+    assert list(found.routes) == ["notes"]
+    assert found.refused["odd"] == "unknown field 'colour'"
+    assert "half" in found.refused
 
 
-def test_only_services_whose_checks_changed_are_looked_at() -> None:
-    before = observe.by_service([check("a", "passing"), check("b", "passing"), check("", "passing", id_="serfHealth")])
-    after = observe.by_service(
-        [check("a", "critical"), check("b", "passing", output="still well"), check("", "passing", id_="serfHealth")]
-    )
-    assert observe.changed(before, after) == {"a"}
-    assert observe.changed(before, before) == set()
-
-
-def test_a_check_that_was_written_anew_counts_as_changed() -> None:
-    before = observe.by_service([check("a", "passing", index=1)])
-    assert observe.changed(before, observe.by_service([check("a", "passing", index=5)])) == {"a"}
-
-
-def test_the_check_of_a_node_concerns_every_service() -> None:
-    before = observe.by_service([check("a", "passing"), check("", "passing", id_="serfHealth")])
-    after = observe.by_service([check("a", "passing"), check("", "critical", id_="serfHealth")])
-    assert observe.changed(before, after) >= {"a"}
+def test_a_document_that_did_not_change_is_the_same_route() -> None:
+    reader = observe.RouteReader()
+    a, b = pair("a", b'{"service": "a"}'), pair("b", b'{"service": "b"}')
+    before = reader.take([a, b], 1).routes
+    after = reader.take([a, pair("b", b'{"service": "c"}', 2)], 2).routes
+    assert after["a"] is before["a"]
+    assert after["b"].service == "c"
 
 
 def test_an_instance_without_an_address_of_its_own_is_at_its_node_s() -> None:

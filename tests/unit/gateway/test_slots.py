@@ -41,19 +41,20 @@ def test_a_slot_that_was_just_freed_is_used_last() -> None:
     assert slots.assign((a, b, *[None] * 6), [b, c])[:4] == (None, b, c, None)
 
 
-def test_without_declared_weights_every_server_counts_the_same() -> None:
-    assert slots.weights(["v1", "v1", "v2"], {}) == [100, 100, 100]
+def of(*releases: str) -> list[tuple[str, int]]:
+    return [(release, 100) for release in releases]
+
+
+def test_without_declared_weights_every_server_counts_as_it_says() -> None:
+    assert slots.weights(of("v1", "v1", "v2"), {}) == [100, 100, 100]
+    assert slots.weights([("v1", 100), ("v1", 10), ("", 0)], {}) == [100, 10, 0]
 
 
 def test_a_release_s_weight_is_divided_over_its_servers() -> None:
-    assert slots.weights(["v1", "v1", "v1", "v2"], {"v1": 75, "v2": 25}) == [256, 256, 256, 256]
-    assert slots.weights(["v1", "v2"], {"v1": 90, "v2": 10}) == [256, 28]
-    assert slots.weights(["v1", "v2"], {"v2": 0}) == [256, 0]
-
-
-@given(st.lists(st.sampled_from(["v1", "v2", "v3"]), max_size=20), st.dictionaries(st.just("v1"), st.integers(0, 256)))
-def test_weights_are_what_haproxy_takes(releases: list[str], declared: dict[str, int]) -> None:
-    assert all(0 <= weight <= 256 for weight in slots.weights(releases, declared))
+    assert slots.weights(of("v1", "v1", "v1", "v2"), {"v1": 75, "v2": 25}) == [256, 256, 256, 256]
+    assert slots.weights(of("v1", "v2"), {"v1": 90, "v2": 10}) == [252, 28]
+    assert slots.weights(of("v1", "v1", "v1", "v2"), {"v1": 95, "v2": 5}) == [247, 247, 247, 39]
+    assert slots.weights(of("v1", "v2"), {"v2": 0}) == [256, 0]
 
 
 @given(keys=st.sets(st.tuples(st.sampled_from(["10.0.0.1", "10.0.0.2", "::1"]), st.integers(1, 65535)), max_size=40))
@@ -70,3 +71,19 @@ def test_most_scattered_slots_stay_when_one_leaves() -> None:
     moved = [key for key in keys[1:] if before.index(key) != after.index(key)]
     assert len(before) == len(after)
     assert len(moved) <= 3
+
+
+def test_a_release_s_weight_is_divided_by_what_its_servers_say() -> None:
+    assert slots.weights([("v1", 100), ("v1", 50), ("v2", 100)], {"v1": 30, "v2": 10}) == [256, 128, 128]
+
+
+SERVERS = st.lists(st.tuples(st.sampled_from(["v1", "v2", "v3"]), st.integers(0, 256)), max_size=20)
+DECLARED = st.dictionaries(st.sampled_from(["v1", "v2"]), st.integers(0, 256))
+
+
+@given(SERVERS, DECLARED)
+def test_weights_are_what_haproxy_takes(servers: list[tuple[str, int]], declared: dict[str, int]) -> None:
+    found = slots.weights(servers, declared)
+    assert all(0 <= weight <= 256 for weight in found)
+    for (release, own), weight in zip(servers, found, strict=True):
+        assert bool(weight) == bool(own and (not declared or declared.get(release, 100)))

@@ -29,6 +29,8 @@ class Service:
     port: int
     tags: tuple[str, ...] = ()
     meta: Mapping[str, str] = field(default_factory=dict)
+    weight: int = 1
+    """While it passes; 1 where nobody said otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def read_service(value: Mapping[str, Any]) -> Service:
         port=value.get("Port") or 0,
         tags=tuple(value.get("Tags") or ()),
         meta=value.get("Meta") or {},
+        weight=(value.get("Weights") or {}).get("Passing", 1),
     )
 
 

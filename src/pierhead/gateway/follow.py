@@ -1,0 +1,290 @@
+"""The tasks that keep what is known as the catalog says, over a constant number of connections.
+
+Losing the catalog is decided here and nowhere else: the last known state goes on being served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+
+from pierhead.gateway import brake, observe
+from pierhead.gateway.known import Known
+from pierhead.kit import errors
+from pierhead.kit.backoff import Backoff
+from pierhead.kit.tasks import Signal
+from pierhead.model.instance import Endpoint
+from pierhead.wire.consul import catalog, changes
+from pierhead.wire.consul.client import Consul
+
+log = logging.getLogger(__name__)
+
+PARALLEL = 4
+"""Services that are fetched at once."""
+CONNECTIONS = PARALLEL + 4
+"""All that ever connect: with those, three watches and the registration."""
+BATCH = 256
+SLOW_RESYNC = timedelta(minutes=10)
+"""How often every service is fetched although nothing told of a change."""
+RESYNC = timedelta(seconds=60)
+"""The same for services with instances that have no check: a real Consul does not tell of their changes."""
+HELD_LOOK = timedelta(seconds=1)
+"""How often the routes are asked for while it is not believed that all of them are gone."""
+ROUTES_HELD = timedelta(seconds=30)
+DISTRUST = timedelta(seconds=10)
+"""How long it is not believed that most of everything vanished, when nothing was wrong with the catalog."""
+
+
+async def routes(client: Consul, known: Known) -> None:
+    """The routes are known as the catalog has them, until cancelled."""
+    index = 0
+    reader = observe.RouteReader()
+
+    async def once() -> None:
+        nonlocal index
+        asked, index = index, 0  # whoever answers after a failure may have begun anew, and is asked without an index
+        found = await reader.read(client, asked)
+        _see(known, asked, found.index)
+        if known.in_doubt and not found.routes and known.snapshot.routes:
+            if not known.held:
+                log.warning("All routes vanished right after an outage of the catalog; they are kept for now.")
+            known.hold(observe.ALL_ROUTES, ROUTES_HELD)
+            await asyncio.sleep(HELD_LOOK.total_seconds())
+            return
+        index = found.index
+        known.held.pop(observe.ALL_ROUTES, None)
+        known.put_routes(found.routes, found.refused, found.index)
+
+    await _repeat(once, known)
+
+
+async def services(client: Consul, known: Known) -> None:
+    """The endpoints of every routed service are known as the catalog has them, until cancelled.
+
+    A service is fetched when the catalog tells of a change, when a route begins to lead to it, and now and then.
+    """
+    async with asyncio.TaskGroup() as group:
+        stale = _Stale()
+        group.create_task(_watch(client, known, stale))
+        group.create_task(_follow_routes(known, stale))
+        group.create_task(_resync(client, known, stale))
+        group.create_task(_fetch(client, known, stale))
+
+
+class _Stale:
+    """Services that have to be fetched."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+        self.signal = Signal()
+        self.unchecked: set[str] = set()
+        """Services some instance of which has no check."""
+        self._spelled: dict[str, str] = {}
+
+    def add(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._spelled.setdefault(name.lower(), name)
+            self._names[self._spelled[name.lower()]] = None
+        if self._names:
+            self.signal.set()
+
+    def spell(self, name: str) -> None:
+        """A route writes the name so; the catalog does not tell small letters from capitals."""
+        self._spelled[name.lower()] = name
+
+    def take(self, count: int) -> list[str]:
+        """Up to `count` of them, the longest stale first, which are no longer stale."""
+        found = list(self._names)[:count]
+        for name in found:
+            del self._names[name]
+        if self._names:
+            self.signal.set()
+        return found
+
+
+async def _watch(client: Consul, known: Known, stale: _Stale) -> None:
+    """By the catalog's own list of changes where it has one, or else by comparing all checks."""
+    can_tell: bool | None = None
+
+    async def probe() -> None:
+        nonlocal can_tell
+        can_tell = await changes.since(client, 0) is not None
+
+    while can_tell is None:
+        await _attempt(probe, known, Backoff(limit=timedelta(seconds=5)))
+    if can_tell:
+        await _watch_changes(client, known, stale)
+    else:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_watch_checks(client, known, stale))
+            group.create_task(_watch_names(client, known, stale))
+
+
+async def _watch_changes(client: Consul, known: Known, stale: _Stale) -> None:
+    index = 0
+
+    async def once() -> None:
+        nonlocal index
+        asked, index = index, 0
+        found = await changes.since(client, asked, wait=observe.WAIT)
+        if found is None:
+            raise errors.Unavailable("The catalog can no longer say what changed")
+        _see(known, asked, found.index)
+        stale.add(found.services)
+        if not found.is_complete:
+            stale.add(await _all_names(client, known))
+        index = found.index
+
+    await _repeat(once, known)
+
+
+async def _watch_checks(client: Consul, known: Known, stale: _Stale) -> None:
+    index, seen = 0, b""
+
+    async def once() -> None:
+        nonlocal index, seen
+        asked, index = index, 0
+        found, following = await changes.checks(client, asked, wait=observe.WAIT)
+        _see(known, asked, following)
+        stale.add(await asyncio.to_thread(changes.between, seen, found))
+        index, seen = following, found
+
+    await _repeat(once, known)
+
+
+async def _watch_names(client: Consul, known: Known, stale: _Stale) -> None:
+    """Services without checks are told of by nothing but the list of all services, which wakes for each of them."""
+    index, seen = 0, frozenset[str]()
+
+    async def once() -> None:
+        nonlocal index, seen
+        asked, index = index, 0
+        found, following = await catalog.services(client, index=asked, wait=observe.WAIT)
+        _see(known, asked, following)
+        stale.add({*(found.keys() ^ seen), *stale.unchecked})
+        index, seen = following, frozenset(found)
+
+    await _repeat(once, known)
+
+
+async def _all_names(client: Consul, known: Known) -> set[str]:
+    """Those of the catalog, which may ask for routes, and those that routes lead to."""
+    found, _ = await catalog.services(client)
+    return {*found, *known.services}
+
+
+async def _follow_routes(known: Known, stale: _Stale) -> None:
+    while True:
+        for name in known.services:
+            stale.spell(name)
+        stale.add(known.services - known.snapshot.endpoints.keys())
+        await known.rerouted.wait(RESYNC)
+
+
+async def _resync(client: Consul, known: Known, stale: _Stale) -> None:
+    async def once() -> None:
+        stale.add(await _all_names(client, known))
+
+    backoff = Backoff(limit=timedelta(seconds=5))
+    while True:
+        await _attempt(once, known, backoff)
+        for tick in range(SLOW_RESYNC // DISTRUST):
+            stale.add(known.held.keys() - {observe.ALL_ROUTES})
+            if tick % (RESYNC // DISTRUST) == 0:
+                stale.add(stale.unchecked)
+                known.end_grace()
+            await asyncio.sleep(DISTRUST.total_seconds())
+
+
+async def _fetch(client: Consul, known: Known, stale: _Stale) -> None:
+    pending: list[str] = []
+
+    async def once() -> None:
+        if not pending:
+            await stale.signal.wait()
+            pending.extend(stale.take(BATCH))
+        await _fetch_all(client, known, stale, pending)
+        pending.clear()
+
+    await _repeat(once, known)
+
+
+async def _fetch_all(client: Consul, known: Known, stale: _Stale, names: Iterable[str]) -> None:
+    found: dict[str, tuple[Endpoint, ...]] = {}
+    indexes = [0]
+    gate = asyncio.Semaphore(PARALLEL)
+
+    async def one(name: str) -> None:
+        async with gate:
+            seen = await observe.endpoints(client, name)
+        indexes.append(seen.index)
+        found[name] = seen.endpoints
+        (stale.unchecked.discard if seen.is_checked else stale.unchecked.add)(name)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(one(name))
+    except* errors.PierError as failures:
+        raise failures.exceptions[0] from None
+    finally:
+        _take_in(known, found, max(indexes))
+
+
+def _take_in(known: Known, found: dict[str, tuple[Endpoint, ...]], index: int) -> None:
+    """What was fetched is known, less what is not believed yet."""
+    believed = {name: endpoints for name, endpoints in found.items() if _believe(known, name, endpoints)}
+    before = known.snapshot.endpoints
+    if not known.in_doubt and brake.is_estate_doubtful(before, believed):
+        believed = {name: value for name, value in believed.items() if _believe_late(known, name, value)}
+    fresh = {name: value for name, value in believed.items() if before.get(name) != value}
+    if fresh:
+        known.put_endpoints(fresh, index)
+    if not known.is_complete:
+        known.fetched(believed)
+
+
+def _believe(known: Known, service: str, endpoints: tuple[Endpoint, ...]) -> bool:
+    """False while a mass removal is held back; the resync looks again."""
+    before = known.snapshot.endpoints.get(service, ())
+    if known.in_doubt and brake.is_doubtful(before, endpoints):
+        known.hold(service, RESYNC)
+        return False
+    if service in known.held and not known.is_over(service):
+        return not brake.is_doubtful(before, endpoints)
+    known.held.pop(service, None)
+    return True
+
+
+def _believe_late(known: Known, service: str, endpoints: tuple[Endpoint, ...]) -> bool:
+    if not brake.is_doubtful(known.snapshot.endpoints.get(service, ()), endpoints):
+        return True
+    log.warning("Most of all endpoints vanished at once; they are kept for now.", extra={"service": service})
+    known.hold(service, DISTRUST)
+    return False
+
+
+def _see(known: Known, asked: int, following: int) -> None:
+    """An answer came. An index that fell back belongs to a catalog that began anew."""
+    if asked and not following:
+        known.doubt()
+    known.put_state(is_live=True)
+
+
+async def _repeat(once: Callable[[], Awaitable[None]], known: Known) -> None:
+    backoff = Backoff(limit=timedelta(seconds=5))
+    while True:
+        await _attempt(once, known, backoff)
+
+
+async def _attempt(once: Callable[[], Awaitable[None]], known: Known, backoff: Backoff) -> None:
+    try:
+        await once()
+    except errors.PierError as error:
+        known.put_state(is_live=False)
+        log.debug("The catalog did not answer.", extra={"reason": error.message})
+        await asyncio.sleep(backoff.failed())
+    else:
+        backoff.succeeded()
