@@ -19,4 +19,4 @@ from pierhead.wire.gateway.client import Gateways
 async def ctx(tmp_path: Path) -> AsyncIterator[Context]:
     async with session.opened(tmp_path / "pier.db") as store:
         engine, catalog = Engine("unix:///nowhere"), Consul("http://127.0.0.1:9")
-        yield Context(store, Settings(home=tmp_path), "server-1", bytes(32), engine, catalog, Gateways())
+        yield Context(store, Settings(home=tmp_path), "server-1", bytes(32), engine, catalog, Gateways(), bytes(32))

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 import pierhead
-from pierhead.api import apps, auth, builds, config, errors, hooks, instances
+from pierhead.api import apps, auth, builds, certificates, config, errors, hooks, instances
 from pierhead.appfile import published
 from pierhead.control.context import Context
 
@@ -36,7 +36,15 @@ def create(context: Context, status: Callable[[], Any]) -> FastAPI:
     app.include_router(_open, prefix="/v1")
     app.include_router(hooks.open_router, prefix="/v1")
     needs_token = [Depends(auth.identify)]
-    for router in (apps.router, config.router, builds.router, hooks.router, instances.router, _status):
+    for router in (
+        apps.router,
+        certificates.router,
+        config.router,
+        builds.router,
+        hooks.router,
+        instances.router,
+        _status,
+    ):
         app.include_router(router, prefix="/v1", dependencies=needs_token)
     app.include_router(instances.sockets, prefix="/v1")
     return app

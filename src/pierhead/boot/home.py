@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pierhead.kit import errors, process
 from pierhead.kit.process import Process
+from pierhead.settings import Settings
 
 SOLO = "pier"
 """The name of the one-machine process in the run folder and of its log."""
@@ -27,6 +28,11 @@ def gateway_folder(home: Path) -> Path:
 def agent_folder(home: Path) -> Path:
     """Where the agent keeps what it knows."""
     return home / "agent"
+
+
+def certificate_key(settings: Settings) -> Path:
+    """The file with the key that certificates are sealed with."""
+    return Path(settings.gateway.certificate_key or settings.home / "gateway.key")
 
 
 def running(home: Path) -> list[Process]:

@@ -6,6 +6,7 @@ import asyncio
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pierhead.boot import agent, catalog, engine, home, registry, resolver, server
@@ -13,7 +14,7 @@ from pierhead.boot.supervise import Part, Report
 from pierhead.gateway import loop as gateway
 from pierhead.gateway.options import Options
 from pierhead.kit import errors
-from pierhead.settings import Settings
+from pierhead.settings import Settings, values
 from pierhead.wire.gateway import client
 
 _SOON = timedelta(milliseconds=100)
@@ -48,6 +49,13 @@ def gateway_options(settings: Settings) -> Options:
         haproxy=told.haproxy,
         connection_limit=told.connection_limit,
         drain_limit=told.drain_limit,
+        https_port=told.https_port,
+        certificates=Path(told.certificates) if told.certificates else None,
+        certificate_key=home.certificate_key(settings),
+        default_certificate=told.default_certificate,
+        pages=Path(told.pages) if told.pages else None,
+        trusted=values.items(told.trusted_proxies),
+        proxies=values.items(told.proxy_protocol),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from pierhead.api import app
+from pierhead.boot import home
 from pierhead.build import loop as build_loop
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks
@@ -49,6 +50,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
             engine=engine,
             catalog=catalog,
             gateways=gateways,
+            certificate_key=bytes.fromhex(_kept(home.certificate_key(settings), lambda: secrets.token_hex(32))),
         )
         async with store.write() as db:
             await tokens.ensure(db, "admin", _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))

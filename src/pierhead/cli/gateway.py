@@ -13,6 +13,7 @@ from pierhead.boot import gateway
 from pierhead.cli import console
 from pierhead.gateway.options import Options
 from pierhead.kit import errors, log
+from pierhead.settings import values
 
 app = typer.Typer()
 
@@ -22,6 +23,23 @@ Admin = Annotated[str, typer.Option("--admin", help="Address and port of the sta
 Data = Annotated[Path, typer.Option("--data", help="The folder of its files, sockets and last known state.")]
 Name = Annotated[str, typer.Option("--name", help="Its name in the catalog. Default: gateway-<host name>.")]
 Program = Annotated[str, typer.Option("--haproxy", help="The HAProxy program.")]
+Https = Annotated[int, typer.Option("--https", min=0, max=65535, help="Port for HTTPS; 0: none.")]
+Certificates = Annotated[
+    Path | None,
+    typer.Option("--certificates", help="Folder of certificates: NAME.pem (chain and key), or NAME.crt and NAME.key."),
+]
+CertificateKey = Annotated[
+    Path | None,
+    typer.Option("--certificate-key", help="The server's gateway.key, which opens the certificates in the catalog."),
+]
+DefaultCertificate = Annotated[
+    str, typer.Option("--default-certificate", help="The certificate for names that none is for. Default: self-made.")
+]
+Pages = Annotated[Path | None, typer.Option("--pages", help="Folder of pages: 404.html, 503.html, maintenance.html ….")]
+Trust = Annotated[str, typer.Option("--trust", help="Networks whose X-Forwarded-* headers are believed, by commas.")]
+ProxyProtocol = Annotated[
+    str, typer.Option("--proxy-protocol", help="Networks whose connections begin with a PROXY header, by commas.")
+]
 Keep = Annotated[bool, typer.Option("--keep/--no-keep", help="HAProxy goes on serving when this process is stopped.")]
 
 
@@ -35,6 +53,13 @@ async def serve(
     name: Name = "",
     haproxy: Program = "haproxy",
     keep: Keep = True,
+    https: Https = 0,
+    certificates: Certificates = None,
+    certificate_key: CertificateKey = None,
+    default_certificate: DefaultCertificate = "",
+    pages: Pages = None,
+    trust: Trust = "",
+    proxy_protocol: ProxyProtocol = "",
 ) -> None:
     """Serve what the catalog's routes say until stopped. PIER_CATALOG_TOKEN is the catalog's token."""
     log.start()
@@ -51,8 +76,21 @@ async def serve(
         data=data,
         haproxy=haproxy,
         keep=keep,
+        https_port=https,
+        certificates=certificates,
+        certificate_key=certificate_key,
+        default_certificate=default_certificate,
+        pages=pages,
+        trusted=_networks("--trust", trust),
+        proxies=_networks("--proxy-protocol", proxy_protocol),
     )
     await gateway.alone(options)
+
+
+def _networks(flag: str, text: str) -> tuple[str, ...]:
+    for fault in values.networks_faults(text):
+        raise errors.Invalid(f"{flag}: {fault}")
+    return values.items(text)
 
 
 def _address(flag: str, text: str) -> tuple[str, int]:

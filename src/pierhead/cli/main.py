@@ -39,6 +39,7 @@ GROUPS: Mapping[str, str] = {
     "variable": "variable",
     "secret": "secret",
     "hook": "hook",
+    "certificate": "certificate",
     "config": "config",
     "base": "base",
     "host": "host",

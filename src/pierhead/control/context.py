@@ -24,6 +24,8 @@ class Context:
     """The engine of this machine, a manager of the swarm."""
     catalog: Consul
     gateways: Gateways
+    certificate_key: bytes
+    """32 bytes that the keys of certificates are sealed with in the catalog; gateways have the same file."""
     build_wanted: Signal = field(default_factory=Signal)
     release_wanted: Signal = field(default_factory=Signal)
     journal_grew: Broadcast = field(default_factory=Broadcast)

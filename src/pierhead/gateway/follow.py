@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 PARALLEL = 4
 """Services that are fetched at once."""
-CONNECTIONS = PARALLEL + 4
-"""All that ever connect: with those, three watches and the registration."""
+CONNECTIONS = PARALLEL + 5
+"""All that ever connect: with those, four watches and the registration."""
 BATCH = 256
 SLOW_RESYNC = timedelta(minutes=10)
 """How often every service is fetched although nothing told of a change."""

@@ -101,6 +101,9 @@ async def write(options: Options, frame: render.Frame, texts: Mapping[str, str])
         files.replace(draft if name == render.CONFIG else frame.folder / name, text)
     await check.check(options.haproxy, draft)
     draft.replace(frame.folder / render.CONFIG)
+    for path in frame.folder.glob("certificate-*.pem"):
+        if path.name not in texts:
+            path.unlink()
 
 
 async def stop(data: Path, patience: timedelta = timedelta(seconds=10)) -> None:

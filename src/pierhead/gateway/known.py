@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pierhead.gateway import implied, kept
 from pierhead.gateway.kept import Kept
+from pierhead.gateway.material import Material
 from pierhead.gateway.snapshot import Snapshot
 from pierhead.kit import clock
 from pierhead.kit.tasks import Broadcast, Signal
@@ -124,6 +125,12 @@ class Known:
         self._put(replace(snapshot, endpoints=endpoints))
         self.rerouted.set()
 
+    def put_material(self, material: Material) -> None:
+        """These are the certificates and pages. Alone they are nothing to serve."""
+        if material != self.snapshot.material:
+            self.snapshot = replace(self.snapshot, material=material)
+            self.changed.set()
+
     def put_state(self, *, is_live: bool) -> None:
         """The catalog answers, or does not."""
         if is_live == self.is_live:
@@ -150,7 +157,7 @@ class Known:
             log.warning("The last known state cannot be read; the catalog is waited for.", extra={"path": str(path)})
             return
         self.ended = {service: clock.now() for service in found.implied if not found.endpoints.get(service)}
-        self._put_routed(found)
+        self._put_routed(replace(found, material=self.snapshot.material))
 
     async def keep_saved(self, path: Path) -> None:
         """Whatever is known is on disk about a second later, until cancelled."""

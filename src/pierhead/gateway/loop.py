@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
-from pierhead.gateway import announce, follow, haproxy, status
+from pierhead.gateway import announce, follow, gather, haproxy, status
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.options import Options
@@ -34,8 +34,9 @@ async def run(options: Options) -> None:
 
     Raises: Conflict (a port is taken), Invalid (unusable options).
     """
-    proxy, known = Proxy(options), Known()
+    proxy, known, stock = Proxy(options), Known(), gather.Stock(options)
     known.read(options.kept)
+    await stock.put(known)
     runner = await status.serve(proxy, known)
     try:
         async with (
@@ -44,6 +45,8 @@ async def run(options: Options) -> None:
         ):
             group.create_task(follow.routes(client, known))
             group.create_task(follow.services(client, known))
+            group.create_task(stock.watch(client, known))
+            group.create_task(stock.keep(known))
             group.create_task(_drive(proxy, known))
             group.create_task(_guard(proxy, known.changed))
             group.create_task(_again(lambda: announce.keep(client, options), "The catalog does not list this gateway."))

@@ -25,7 +25,7 @@ class Material:
     """The same object for as long as nothing of it changed."""
 
     has_tls: bool = False
-    certificates: Mapping[str, str] = field(default_factory=dict)
+    certificates: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Certificate → PEM of its chain and key, in the order in which names are looked up; the first is the default."""
     pages: Mapping[str, str] = field(default_factory=lambda: DEFAULT_PAGES)
     problems: Mapping[str, str] = field(default_factory=dict)

@@ -42,6 +42,11 @@ class Options:
     """Networks of load balancers that send a PROXY header."""
 
     @property
+    def certificates_kept(self) -> Path:
+        """The catalog's certificates as they were last, their keys sealed."""
+        return self.data / "certificates.json"
+
+    @property
     def run(self) -> Path:
         """The folder of sockets and of the remembered process."""
         return self.data / "run"

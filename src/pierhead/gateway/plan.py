@@ -36,6 +36,8 @@ def difference(loaded: Structure, wanted: Structure) -> str:
         *_named("more slots", {n for n, size in wanted.sizes.items() if loaded.sizes.get(n, size) != size}),
         *_named("sites", {s for s, _ in loaded.sites.items() ^ wanted.sites.items()}),
         *_named("ports", {str(p) for p, _ in loaded.ports.items() ^ wanted.ports.items()}),
+        *_named("names", {n for n, _ in loaded.names.items() ^ wanted.names.items()}),
+        *_named("certificates or pages", {""} if loaded.material != wanted.material else ()),
     )
     return "; ".join(parts)
 
@@ -99,4 +101,4 @@ def _state(target: str, wanted: Server) -> tuple[str, ...]:
 def _named(what: str, names: Iterable[str]) -> Sequence[str]:
     found = sorted(names)
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return (f"{what} {', '.join(found[:3])}{more}",) if found else ()
+    return (f"{what} {', '.join(found[:3])}{more}".rstrip(),) if found else ()

@@ -22,8 +22,6 @@ class Snapshot:
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     """Service → its endpoints. Only routed services; one that was not asked for yet is missing."""
     index: int = 0
-    certificates: Mapping[str, str] = field(default_factory=dict)
-    """Certificate → its document as the catalog has it, the key sealed."""
     material: Material = NONE
     """What came of the certificates and of this machine's own files; never kept on disk with the rest."""
     implied: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
@@ -44,7 +42,6 @@ def read(found: Mapping[str, Mapping[str, Any]]) -> Snapshot:
     return Snapshot(
         routes={name: routes_.read(name, value) for name, value in found["route"].items()},
         refused=found["refused"],
-        certificates=found["certificate"],
         endpoints={
             service: tuple(_read_endpoint(service, entry) for entry in value)
             for service, value in found["endpoints"].items()
@@ -78,7 +75,6 @@ def _implied(found: tuple[Route, ...]) -> list[dict[str, Any]]:
 KINDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "route": ("routes", routes_.document),
     "refused": ("refused", str),
-    "certificate": ("certificates", str),
     "implied": ("implied", _implied),
     "endpoints": ("endpoints", _endpoints),
 }

@@ -81,6 +81,24 @@ class Gateway:
     """Address that HAProxy listens on, for HTTP and for service ports."""
     http_port: int = 8080
     """TCP port for HTTP."""
+    https_port: int = 0
+    """TCP port for HTTPS. 0: none."""
+    certificates: str = ""
+    """A folder of certificates, looked at every second: `NAME.pem` with chain and key, or `NAME.crt` and `NAME.key`.
+    Empty: only those of `pier certificate`."""
+    default_certificate: str = ""
+    """Name of the certificate for host names that none is for. Empty: one that the gateway makes itself."""
+    certificate_key: str = ""
+    """The file with the key that certificates are sealed with in the catalog; the same on servers and gateways. Empty:
+    `gateway.key` in the data folder, made by the server."""
+    pages: str = ""
+    """A folder of pages, looked at every second: `404.html`, `411.html`, `413.html`, `503.html`, `maintenance.html`.
+    Empty: the gateway's own."""
+    trusted_proxies: str = ""
+    """Networks, separated by commas, whose `X-Forwarded-*` headers are believed: load balancers in front. From others
+    they are replaced."""
+    proxy_protocol: str = ""
+    """Networks, separated by commas, whose connections begin with a PROXY header that says who the client is."""
     admin_host: str = "127.0.0.1"
     """Address of the controller's own status API. Agents and servers must reach it."""
     admin_port: int = 4402
@@ -149,6 +167,9 @@ class Settings:
     """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = False
     """Log lines as JSON objects."""
+    domains: str = ""
+    """Further domains by environment, separated by commas: with `production=example.com` the app `shop` is also
+    `shop.example.com` in production."""
     retain_releases: int = 5
     """Releases per app and environment that can be rolled back to; their images are never removed."""
     engine: Engine = field(default_factory=Engine)

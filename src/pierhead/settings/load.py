@@ -24,6 +24,8 @@ _CHOICES: Mapping[str, Sequence[str]] = {
     "catalog.mode": ("embedded", "consul"),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
 }
+_OPTIONAL_PORTS = ("gateway.https_port",)
+_NETWORKS = ("gateway.trusted_proxies", "gateway.proxy_protocol")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _DOMAIN = re.compile(r"(?=.{1,200}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]")
@@ -96,12 +98,17 @@ def check(found: Mapping[str, Value]) -> Iterator[Problem]:
                 key, found[key], f"{held[key]!r} is none of {', '.join(choices)}", nearest(str(held[key]), choices)
             )
     for key, value in held.items():
-        if key.endswith("port") and not 1 <= value <= 65535:
+        if key.endswith("port") and not (1 <= value <= 65535 or (value == 0 and key in _OPTIONAL_PORTS)):
             yield _problem(key, found[key], f"{value} is no port: 1 to 65535")
+        elif key in _NETWORKS:
+            yield from (_problem(key, found[key], reason) for reason in values.networks_faults(value))
         elif isinstance(value, int | float) and value < 0:
             yield _problem(key, found[key], f"{value} is less than 0")
     if not _NAME.fullmatch(held["cluster"]):
         yield _problem("cluster", found["cluster"], "use lower-case letters, digits and `-`, a letter first")
+    for environment, domain in values.pairs(held["domains"]):
+        if not _NAME.fullmatch(environment) or not _DOMAIN.fullmatch(domain):
+            yield _problem("domains", found["domains"], f"{environment}={domain} is no environment=domain")
     if not _DOMAIN.fullmatch(held["domain"]):
         yield _problem("domain", found["domain"], f"{held['domain']!r} is no lower-case DNS name")
     if held["catalog.mode"] == "consul" and not held["catalog.url"]:

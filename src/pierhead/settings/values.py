@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,25 @@ def typed(setting: Setting, value: Any) -> Any:
     if setting.kind is float and isinstance(value, float):
         return value
     raise ValueError(f"must be {_wanted(setting)}, not {value!r}")
+
+
+def items(text: str) -> tuple[str, ...]:
+    """What a text separated by commas holds."""
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """`a=b,c=d` as pairs; what has no `=` has an empty second part."""
+    return tuple((name.strip(), value.strip()) for name, _, value in (item.partition("=") for item in items(text)))
+
+
+def networks_faults(text: str) -> Iterator[str]:
+    """What of a list of networks is none."""
+    for item in items(text):
+        try:
+            ipaddress.ip_network(item)
+        except ValueError:
+            yield f"{item!r} is no network: write 10.0.0.0/8 or 10.1.2.3"
 
 
 def _from_text(setting: Setting, text: str) -> Any:
