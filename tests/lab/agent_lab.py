@@ -33,9 +33,10 @@ from pierhead.testing import ports
 from pierhead.wire.consul import agent, health
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.consul.records import Entry
-from pierhead.wire.docker import containers, images
+from pierhead.wire.docker import containers, images, services, tasks
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.images import Build
+from pierhead.wire.docker.services import Port, ServiceSpec
 
 SOCKET = os.environ.get("PIER_ENGINE_SOCKET", "unix:///var/run/docker.sock")
 IMAGE = "pier-agent-lab:1"
@@ -156,6 +157,42 @@ class Lab:
         await containers.create(self.engine, body, name=name)
         await containers.start(self.engine, name)
         return name
+
+    async def service(self, service: str, script: str, replicas: int) -> str:
+        """The name of an engine service as a release makes it."""
+        labels = {
+            Label.CLUSTER: self.options.cluster,
+            Label.APP: "notes",
+            Label.ENVIRONMENT: "dev",
+            Label.RELEASE: "v1",
+            Label.PORTS: json.dumps([{"name": "web", "port": 8000, "protocol": "http", "service": service}]),
+            Label.HEALTH: '{"probe": "http", "path": "/", "port": "web", "interval_seconds": 1, "timeout_seconds": 1}',
+            Label.STOP: '{"drain_seconds": 10, "stop_seconds": 5}',
+        }
+        spec = ServiceSpec(
+            name=f"{self.options.cluster}-{uuid.uuid4().hex[:6]}",
+            image=IMAGE,
+            replicas=replicas,
+            labels=labels,
+            arguments=[script],
+            ports=[Port(8000)],
+            stop_signal="SIGCONT",
+            stop_grace=timedelta(seconds=15),
+        )
+        await services.create(self.engine, spec)
+        return spec.name
+
+    async def remove_service(self, name: str) -> None:
+        """It is gone, its containers first: the engine does not survive another order (`services.remove`)."""
+        there = await services.inspect(self.engine, name)
+        await services.scale(self.engine, there, 0)
+
+        async def is_over() -> bool:
+            mine = [task for task in await tasks.listing(self.engine, there.labels) if task.service == there.id]
+            return not any(task.is_alive or task.is_being_forgotten for task in mine)
+
+        await until(is_over, 60, f"{name} ends")
+        await services.remove(self.engine, name)
 
     async def runs(self, name: str) -> bool:
         return (await containers.inspect(self.engine, name)).running

@@ -54,8 +54,12 @@ async def started(one: Lab, command: Sequence[str], env: Mapping[str, str] | Non
 
 async def said(one: Lab, name: str) -> dict[str, str]:
     """The environment that the app has written; the last of a line counts."""
-    text = b"".join([frame.data async for frame in containers.logs(one.engine, name)]).decode()
-    return dict(line.partition("=")[::2] for line in text.splitlines())
+    return dict(line.partition("=")[::2] for line in (await text(one, name)).splitlines())
+
+
+async def text(one: Lab, name: str) -> str:
+    """What it wrote."""
+    return b"".join([frame.data async for frame in containers.logs(one.engine, name)]).decode()
 
 
 @pytest.mark.parametrize("init", [True, False])
@@ -85,6 +89,16 @@ async def test_nothing_else_changes(one: Lab) -> None:
     assert await one.exit_code(name) == 0
 
 
+async def test_a_program_of_the_image_is_never_taken_for_one_of_ours(one: Lab) -> None:
+    await one.start()
+    absent, there = await started(one, ["wget", "http://x"]), await started(one, ["sh", "-c", "exit 3"], {"a.b": "c"})
+    await until(lambda: one.ended(absent), what="the first ends")
+    await until(lambda: one.ended(there), what="the second ends")
+    assert await one.exit_code(absent) == 127
+    assert "wget in the PATH of the image" in await text(one, absent)
+    assert await one.exit_code(there) == 3
+
+
 async def test_a_start_in_place_is_told_the_new_port(one: Lab) -> None:
     await one.start()
     name = await started(one, [*ENV, "/bin/busybox", "sh", "-c", "env; exec sleep 1000"])
@@ -107,8 +121,7 @@ async def test_without_an_agent_it_starts_without_ports_and_says_so(one: Lab) ->
     await one.stop()
     name = await started(one, [*ENV], {dot_pier.WAIT: "1"})
     await until(lambda: one.ended(name), what="it ends")
-    text = b"".join([frame.data async for frame in containers.logs(one.engine, name)]).decode()
-    assert "starts without them" in text
+    assert "starts without them" in await text(one, name)
     assert await one.exit_code(name) == 0
 
 

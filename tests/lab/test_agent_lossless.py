@@ -10,21 +10,19 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import IMAGE, Lab, free_port, lab, until
+from tests.lab.agent_lab import Lab, free_port, lab, until
 
 from pierhead.gateway import loop
 from pierhead.gateway.options import Options
 from pierhead.kit import errors
-from pierhead.model.instance import Label, State
+from pierhead.model.instance import State
 from pierhead.wire.consul import kv
 from pierhead.wire.docker import containers, services
-from pierhead.wire.docker.services import Port, ServiceSpec
 from pierhead.wire.gateway import client as gateways
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]
@@ -132,7 +130,7 @@ async def test_docker_restart_loses_nothing(one: Lab, traffic: Traffic) -> None:
 
 
 async def test_a_service_that_is_scaled_down_and_up_loses_nothing(one: Lab, traffic: Traffic) -> None:
-    name = await _service(one, replicas=3)
+    name = await one.service("notes-dev", APP, replicas=3)
     try:
         await until(lambda: routed(one, 3), 40, "all are routed")
         async with traffic.flowing():
@@ -143,8 +141,7 @@ async def test_a_service_that_is_scaled_down_and_up_loses_nothing(one: Lab, traf
             await until(lambda: routed(one, 3), 40, "all are routed again")
         assert set(traffic.answers) == {"200"}, traffic.answers
     finally:
-        await services.remove(one.engine, name)
-        await until(lambda: one.is_gone("notes-dev"), 40, "nothing is left")
+        await one.remove_service(name)
 
 
 async def test_an_agent_that_is_killed_and_started_again_loses_nothing(one: Lab, traffic: Traffic) -> None:
@@ -160,28 +157,3 @@ async def test_an_agent_that_is_killed_and_started_again_loses_nothing(one: Lab,
         await one.start_child()
     assert await one.exit_code(names[0]) == 143
     assert set(traffic.answers) == {"200"}, traffic.answers
-
-
-async def _service(one: Lab, replicas: int) -> str:
-    """As a release makes it."""
-    cluster = one.options.cluster
-    spec = ServiceSpec(
-        name=f"{cluster}-notes",
-        image=IMAGE,
-        replicas=replicas,
-        labels={
-            Label.CLUSTER: cluster,
-            Label.APP: "notes",
-            Label.ENVIRONMENT: "dev",
-            Label.RELEASE: "v1",
-            Label.PORTS: '[{"name": "web", "port": 8000, "protocol": "http", "service": "notes-dev"}]',
-            Label.HEALTH: '{"probe": "http", "path": "/", "port": "web", "interval_seconds": 1, "timeout_seconds": 1}',
-            Label.STOP: '{"drain_seconds": 10, "stop_seconds": 5}',
-        },
-        arguments=[APP],
-        ports=[Port(8000)],
-        stop_signal="SIGCONT",
-        stop_grace=timedelta(seconds=15),
-    )
-    await services.create(one.engine, spec)
-    return spec.name

@@ -7,6 +7,7 @@ earlier start of the same container is never read by a later one.
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import shutil
 import struct
@@ -15,7 +16,9 @@ from pathlib import Path
 
 from pierhead.agent.endpoint import Endpoint, Node
 from pierhead.kit import files
+from pierhead.model import dubbo
 from pierhead.model.app import Protocol
+from pierhead.model.dubbo import Reached
 from pierhead.model.instance import Meta
 from pierhead.wire.docker.containers import Container
 
@@ -25,18 +28,28 @@ _INTERPRETER = 3
 """PT_INTERP: the program needs a loader, which a container may not have. Source: elf(5)."""
 _INIT = """#!/.pier/busybox sh
 # Becomes the command behind it, once the node's agent has written where this container is reached.
-b=/.pier/busybox
-id=$($b sed -n 's|^.*/containers/\\([0-9a-f]\\{64\\}\\)/.*$|\\1|p' /proc/self/mountinfo | $b head -n 1)
-read -r stat < /proc/1/stat
-file=/.pier/instances/$id-$(echo "${stat##*) }" | $b cut -d ' ' -f 20).env
-left=$((${PIER_WAIT_SECONDS:-5} * 100))
-while [ ! -r "$file" ] && [ "$left" -gt 0 ]; do
-  left=$((left - 1))
-  $b usleep 10000
+# The arguments: how many variables follow that no shell can hold, these variables, the command.
+_pier=/.pier/busybox
+_pier_id=$($_pier sed -n 's|^.*/containers/\\([0-9a-f]\\{64\\}\\)/.*$|\\1|p;T;q' /proc/self/mountinfo)
+read -r _pier_stat < /proc/1/stat
+set -f
+_pier_count=$1
+_pier_turns=$1
+shift
+_pier_fields() {
+  _pier_started=${20}
+}
+_pier_fields ${_pier_stat##*) }
+set +f
+_pier_file=/.pier/instances/$_pier_id-$_pier_started.env
+_pier_left=$((${PIER_WAIT_SECONDS:-5} * 100))
+while [ ! -r "$_pier_file" ] && [ "$_pier_left" -gt 0 ]; do
+  _pier_left=$((_pier_left - 1))
+  $_pier usleep 10000
 done
-if [ -r "$file" ]; then
+if [ -r "$_pier_file" ]; then
   set -a
-  . "$file"
+  . "$_pier_file"
   set +a
 elif [ -n "$PIER_PORTS_REQUIRED" ]; then
   echo "pier: the agent of this node has not told the host ports in time; the app is not started without them" >&2
@@ -44,15 +57,36 @@ elif [ -n "$PIER_PORTS_REQUIRED" ]; then
 else
   echo "pier: the agent of this node has not told the host ports in time; the app starts without them" >&2
 fi
-odd=$1
+while [ "$_pier_turns" -gt 0 ]; do # the variables go behind the command
+  _pier_first=$1
+  shift
+  set -- "$@" "$_pier_first"
+  _pier_turns=$((_pier_turns - 1))
+done
+_pier_name=$1
+_pier_program=$1
 shift
-unset b id stat file left
-if [ "$odd" = 0 ]; then
-  unset odd
-  exec "$@"
+case $_pier_name in
+*/*) ;;
+*) # looked for by hand, because this shell would run a program of its own of that name
+  if ! _pier_program=$($_pier which "$_pier_name"); then
+    echo "pier: there is no program $_pier_name in the PATH of the image ($PATH)" >&2
+    exit 127
+  fi
+  ;;
+esac
+if [ "$_pier_count" = 0 ]; then
+  exec -a "$_pier_name" "$_pier_program" "$@"
 fi
-unset odd
-exec /.pier/busybox env "$@"
+_pier_turns=$(($# - _pier_count))
+set -- "$@" "$_pier_program"
+while [ "$_pier_turns" -gt 0 ]; do # and back in front of it
+  _pier_first=$1
+  shift
+  set -- "$@" "$_pier_first"
+  _pier_turns=$((_pier_turns - 1))
+done
+exec $_pier env "$@"
 """
 
 
@@ -66,8 +100,10 @@ class DotPier:
     def prepare(self) -> None:
         """The folder can be mounted. Without a static busybox on this machine it stays empty, and a warning says so."""
         self._instances.mkdir(parents=True, exist_ok=True)
-        for folder in (self._folder, self._instances):
-            folder.chmod(0o755)
+        self._folder.chmod(0o755)
+        self._instances.chmod(0o711)  # who knows a container's name may read its file, and nobody may list them
+        if os.statvfs(self._folder).f_flag & os.ST_NOEXEC:
+            log.warning("Nothing in %s can be run (noexec): instances that see it do not start.", self._folder)
         program = shutil.which("busybox")
         if program is None or not is_static(Path(program).read_bytes()):
             log.warning("There is no static busybox: containers are not told where they are reached (busybox-static).")
@@ -87,7 +123,10 @@ class DotPier:
         path = self._instances / f"{container.id}-{started}.env"
         if not path.exists():
             self.withdraw(container.id)
-            files.replace(path, text(variables(node, container, endpoints)), mode=0o644, durable=False)
+            found = variables(node, container, endpoints)
+            said = {one.partition("=")[0] for one in container.env}
+            told = {name: value for name, value in found.items() if name not in said}
+            files.replace(path, text(told), mode=0o644, durable=False)
 
     def withdraw(self, container_id: str) -> None:
         """There is no file of that container. Idempotent."""
@@ -117,8 +156,15 @@ def variables(node: Node, container: Container, endpoints: Sequence[Endpoint]) -
     for endpoint in endpoints:
         number = endpoint.container_port.partition("/")[0]
         found[f"PIER_HOST_PORT_{number}"] = str(endpoint.port)
-        if endpoint.meta.get(Meta.PROTOCOL) == Protocol.DUBBO:
-            found |= _dubbo(endpoint, number)
+    found |= dubbo.variables(
+        {
+            endpoint.meta[Meta.PORT]: Reached(
+                int(endpoint.container_port.partition("/")[0]), endpoint.port, endpoint.address
+            )
+            for endpoint in endpoints
+            if endpoint.meta.get(Meta.PROTOCOL) == Protocol.DUBBO
+        }
+    )
     return {name: value for name, value in found.items() if value}
 
 
@@ -135,15 +181,6 @@ def is_static(program: bytes) -> bool:
     size, count = struct.unpack_from("<HH", program, 54)
     kinds = [struct.unpack_from("<I", program, start + number * size)[0] for number in range(count)]
     return _INTERPRETER not in kinds
-
-
-def _dubbo(endpoint: Endpoint, number: str) -> dict[str, str]:
-    """What Dubbo 2.6 and newer register instead of what they bind."""
-    return {
-        "DUBBO_IP_TO_REGISTRY": endpoint.address,
-        "DUBBO_PORT_TO_REGISTRY": str(endpoint.port),
-        "DUBBO_PORT_TO_BIND": number,
-    }
 
 
 def _started(pid: int) -> str:

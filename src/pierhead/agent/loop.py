@@ -79,7 +79,7 @@ class _Agent:
         self._problems = {"catalog": _UNHEARD, "services": ""}
         self._mirror = Mirror()
         self._target = apply.Target(consul, node, self._mirror)
-        self._dot_pier = DotPier(options.data / dot_pier.FOLDER)
+        self._dot_pier = DotPier(options.mount or options.data / dot_pier.FOLDER)
         self._is_swept = False
         self._states: dict[str, str] = {}
         """What the engine's listing is expected to show: container id → state."""
@@ -119,6 +119,7 @@ class _Agent:
         while True:
             try:
                 async with events.watch(self._engine, _FILTERS, last) as seen:
+                    self._stopping.asked(await observe.leaving(self._engine, self._node))
                     await self._list(everything=True)
                     backoff.succeeded()
                     self._say("engine", "")

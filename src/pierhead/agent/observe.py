@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from datetime import datetime
 
 from pierhead.agent.endpoint import Held, Node
 from pierhead.kit import errors
-from pierhead.model.instance import Meta
+from pierhead.model.instance import Label, Meta
 from pierhead.wire.consul import agent, records
 from pierhead.wire.consul.client import Consul
-from pierhead.wire.docker import containers
+from pierhead.wire.docker import containers, tasks
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.containers import Container
+
+log = logging.getLogger(__name__)
 
 _CHECK = "service:"
 _MAINTENANCE = "_service_maintenance:"
@@ -37,6 +41,15 @@ async def container(engine: Engine, container_id: str) -> Container | None:
 async def running(engine: Engine) -> dict[str, str]:
     """The id and state of every container that runs or is paused. Raises: Unavailable."""
     return {one.id: one.state for one in await containers.listing(engine)}
+
+
+async def leaving(engine: Engine, node: Node) -> dict[str, datetime]:
+    """Pierhead's own containers that the swarm wants to end, and since when; none where the engine cannot know."""
+    try:
+        return await tasks.leaving(engine, {Label.CLUSTER: node.cluster})
+    except errors.Unavailable as error:
+        log.debug("The engine cannot say what is to end.", extra={"problem": error.message})
+        return {}
 
 
 async def held(consul: Consul, node: Node) -> dict[str, Held]:

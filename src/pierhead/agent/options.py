@@ -21,6 +21,8 @@ class Options:
     catalog_token: str = ""
     node_name: str = ""
     """Empty: the name it had before; at the first start the machine's host name."""
+    mount: Path | None = None
+    """The folder that containers see as `/.pier`. None: `dot_pier` in the data folder."""
     cluster: str = "pier"
     """Containers with this value of `pier.cluster` are Pierhead's own; those with another one are left alone."""
     look: timedelta = timedelta(seconds=3)

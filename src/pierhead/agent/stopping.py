@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,6 +52,11 @@ class Stopping:
     def hear(self, kill: Event) -> None:
         """The container was sent a signal."""
         self._heard.setdefault(kill.id, {})[kill.signal] = kill.at
+
+    def asked(self, stops: Mapping[str, datetime]) -> None:
+        """These of Pierhead's own were asked to stop, as the swarm has it: nobody else may remember the signal."""
+        for container_id, at in stops.items():
+            self._heard.setdefault(container_id, {}).setdefault(signals.CONTINUE, at)
 
     def leaves_for(self, container: Container) -> timedelta | None:
         """How long one that Pierhead did not start is taken to be leaving; None when it stays."""

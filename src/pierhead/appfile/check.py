@@ -11,6 +11,8 @@ from pierhead.appfile.document import Fault, Path
 
 _LONGEST_TOGETHER = 52
 """`<app>-<environment>-v<number>` is an engine service's name: at most 63 characters."""
+_PORT_NUMBER = 6
+"""With `mode: same` an engine service's name ends in `-<host port>`."""
 _LONGEST_SERVICE = 63
 """`<app>-<environment>-<port>` is a DNS label."""
 
@@ -28,7 +30,7 @@ def check(data: Mapping[str, Any], environment: str = "") -> Iterator[Fault]:
     yield from _build(_mapping(data.get("build")))
     yield from _twice(("secrets",), data.get("secrets"))
     yield from _lengths(data.get("app"), environment, ports)
-    yield from _not_yet(data, ports)
+    yield from _not_yet(data)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -127,8 +129,9 @@ def _twice(path: Path, values: Any) -> Iterator[Fault]:
 def _lengths(app: Any, environment: str, ports: Mapping[str, Any]) -> Iterator[Fault]:
     if not isinstance(app, str) or not environment:
         return
-    if len(app) + len(environment) > _LONGEST_TOGETHER:
-        yield Fault(("app",), f"{app} and {environment} together have more than {_LONGEST_TOGETHER} characters")
+    longest = _LONGEST_TOGETHER - (_PORT_NUMBER if any(_is_same(port) for port in ports.values()) else 0)
+    if len(app) + len(environment) > longest:
+        yield Fault(("app",), f"{app} and {environment} together have more than {longest} characters")
         return
     for name in list(ports)[1:]:
         if len(f"{app}-{environment}-{name}") > _LONGEST_SERVICE:
@@ -136,13 +139,14 @@ def _lengths(app: Any, environment: str, ports: Mapping[str, Any]) -> Iterator[F
             yield Fault(("ports", name), reason)
 
 
-def _not_yet(data: Mapping[str, Any], ports: Mapping[str, Any]) -> Iterator[Fault]:
+def _is_same(port: Mapping[str, Any]) -> bool:
+    return bool(port.get("mode", "same" if port.get("protocol") == "dubbo" else "nat") == "same")
+
+
+def _not_yet(data: Mapping[str, Any]) -> Iterator[Fault]:
     """What the schema names and nothing carries out so far: refused, because it would be ignored in silence."""
     if "dockerfile" not in _mapping(data.get("build")) and _mapping(data.get("build")).get("command") is not None:
         yield Fault(("build", "command"), "no recipe runs it yet", "commit what it makes, or use a Dockerfile")
-    for name, port in ports.items():
-        if port.get("mode") == "same":
-            yield Fault(("ports", name, "mode"), "same is not carried out yet", "the engine chooses the host port")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

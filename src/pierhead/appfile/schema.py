@@ -203,7 +203,8 @@ class Port(Part):
     """The port of every gateway that leads here. Without it a `tcp` port is given a free one at its first release."""
     mode: Literal["nat", "same"] | None = None
     """`nat`: the engine chooses the host port. `same`: Pierhead chooses one and the container's has the same number,
-    for protocols that register their own address; refused for now, because nothing carries it out yet."""
+    for protocols that register their own address. The app listens on `PORT` (of its first port) or `PIER_PORT_<NAME>`;
+    `port` is then only a name for it. Default: `nat`, and `same` for `dubbo`."""
 
 
 class Health(Part):
@@ -306,6 +307,9 @@ class App(Part):
     """How the commit becomes an image. Default: Pierhead looks at the repository."""
     ports: dict[Name, Port] = {}
     """Its ports by name; the first one is the app's own address. Without ports it is a worker."""
+    ports_required: bool = False
+    """An instance never starts without the variables that say where it is reached (`PIER_HOST_IP`, …): it ends with
+    78 and is started again. Otherwise it waits 5 seconds for them, says so, and starts. Always so with `dubbo`."""
     replicas: int = Field(default=1, ge=0, le=500)
     """Instances that run. What `pier scale` says comes before it."""
     command: Command | None = None

@@ -11,6 +11,7 @@ def spec(app: schema.App) -> model.Spec:
     return model.Spec(
         app=app.app,
         ports=tuple(_port(name, port) for name, port in app.ports.items()),
+        ports_required=app.ports_required or any(port.protocol == "dubbo" for port in app.ports.values()),
         replicas=app.replicas,
         command=tuple(app.command or ()),
         resources=model.Resources(cpus=app.resources.cpus, memory_bytes=app.resources.memory),

@@ -40,6 +40,7 @@ def options(settings: Settings) -> Options:
         cluster=settings.cluster,
         data=home.agent_folder(settings.home),
         services=settings.agent.services,
+        mount=settings.mount,
     )
 
 

@@ -7,7 +7,7 @@ import logging
 from datetime import timedelta
 
 from pierhead import appfile
-from pierhead.build import image, source
+from pierhead.build import image, source, started
 from pierhead.build.source import Commit
 from pierhead.control import builds, releases
 from pierhead.control.context import Context
@@ -95,7 +95,8 @@ async def _build(ctx: Context, build: Build) -> None:
     )
     made = await image.build_and_push(request, log)
     file = (text or b"").decode(errors="replace")
-    await releases.propose(ctx, build, spec, Image(made.reference, commit.id, commit.subject, file))
+    config = await started.config(made.reference)
+    await releases.propose(ctx, build, spec, Image(made.reference, commit.id, commit.subject, file, config))
 
 
 async def _fetch(ctx: Context, build: Build) -> Commit:

@@ -27,6 +27,10 @@ NodeName = Annotated[
     str, typer.Option("--node-name", help="Name of this node. Default: the one it had, or the host's.")
 ]
 Data = Annotated[Path, typer.Option("--data", help="The folder that keeps the node's identity.")]
+Mount = Annotated[
+    Path | None,
+    typer.Option("--mount", help="The folder that instances see as /.pier, alike on all nodes. Default: in --data."),
+]
 Cluster = Annotated[str, typer.Option("--cluster", help="The cluster whose containers are Pierhead's own here.")]
 Level = Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")]
 
@@ -41,6 +45,7 @@ async def serve(
     services: Services = Path("/etc/pierhead/services.d"),
     advertise: Advertise = "",
     node_name: NodeName = "",
+    mount: Mount = None,
     cluster: Cluster = "pier",
     level: Level = "INFO",
 ) -> None:
@@ -55,6 +60,7 @@ async def serve(
             advertise=advertise or address.own(),
             data=data,
             node_name=node_name,
+            mount=mount,
             cluster=cluster,
             services=services,
         )

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pierhead.control.context import Context
 from pierhead.kit import errors
-from pierhead.model import instance
+from pierhead.model import dot_pier, instance
 from pierhead.model.instance import Endpoint, Label, Meta, State
 from pierhead.wire.consul import catalog, health
 from pierhead.wire.consul.records import Entry
@@ -58,7 +58,8 @@ async def cluster(ctx: Context) -> Cluster:
     for service in await services.listing(ctx.engine, labels):
         by_place[place(service.labels)].append(service)
     for task in await tasks.listing(ctx.engine, labels):
-        by_service[task.service].append(task)
+        error = dot_pier.explained(task.error, ctx.settings.mount)
+        by_service[task.service].append(replace(task, error=error))
     return Cluster(by_place, by_service)
 
 

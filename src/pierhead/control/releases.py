@@ -109,7 +109,7 @@ async def again(ctx: Context, db: Connection, environment: apps.Environment, kin
             f"{environment.app} has no release in {environment.name}.",
             hint=f"`pier deploy --environment {environment.name}` makes one.",
         )
-    image = releases.Image(release.image, release.commit, release.subject, release.file)
+    image = releases.Image(release.image, release.commit, release.subject, release.file, release.image_config)
     return await proposals.submit(ctx, db, Proposal(environment.name, release.spec, image, kind, author))
 
 

@@ -134,6 +134,8 @@ class Spec:
     resources: Resources = Resources()
     health: Health = Health()
     env: Mapping[str, str] = field(default_factory=dict)
+    ports_required: bool = False
+    """An instance does not start before it was told its host ports."""
     secrets: tuple[str, ...] = ()
     """Names; each is delivered as the file `/run/secrets/<name>`."""
     volumes: tuple[Volume, ...] = ()
@@ -142,6 +144,12 @@ class Spec:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Node labels that an instance's node must have."""
     build: BuildSpec = BuildSpec()
+
+    @property
+    def own_ports(self) -> tuple[Port, ...]:
+        """Those for which every instance needs a host port of its own, known before it starts."""
+        is_behind = self.network is Network.BRIDGE
+        return tuple(port for port in self.ports if is_behind and port.mode is PortMode.SAME)
 
     def port(self, name: str) -> Port:
         """The port of that name; the first one for an empty name. Raises: KeyError."""

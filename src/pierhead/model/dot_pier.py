@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 TARGET = "/.pier"
 """Where the folder is in every container."""
@@ -19,6 +20,7 @@ REQUIRED = "PIER_PORTS_REQUIRED"
 """Set to anything: the app does not start without its ports."""
 WAIT = "PIER_WAIT_SECONDS"
 """How long `init` waits for them; 5 by default."""
+_ABSENT = "bind source path does not exist"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -30,3 +32,10 @@ def arguments(command: Sequence[str], env: Mapping[str, str]) -> list[str]:
     """
     odd = [f"{name}={value}" for name, value in env.items() if not _PLAIN.fullmatch(name)]
     return [str(len(odd)), *odd, *command]
+
+
+def explained(error: str, folder: Path) -> str:
+    """What an engine said of a task, in plain words where its node has no such folder: no agent has been there."""
+    if _ABSENT not in error or str(folder) not in error:
+        return error
+    return f"its node has no {folder}, which its agent makes: start `pier agent` there, with --mount {folder}"

@@ -26,6 +26,16 @@ class DeploymentState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What an image says of how it is started. Source: OCI image specification, config."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    """Behind the entrypoint; what a spec's `command` replaces."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """App + environment + image digest + config revision + spec, numbered v1, v2, … and never changed."""
 
@@ -50,6 +60,8 @@ class Release:
     """The `pier.yaml` of its commit, from which promotion reads what holds in another environment."""
     barred: str = ""
     """Why nobody may go to it again; empty: everybody may."""
+    image_config: ImageConfig | None = None
+    """None: made before Pierhead kept it; its instances are not told where they are reached."""
 
     @property
     def name(self) -> str:

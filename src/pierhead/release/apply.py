@@ -6,31 +6,49 @@ import json
 import logging
 from collections.abc import Mapping
 
+from pierhead.control import host_ports
 from pierhead.control import secrets as stored
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model import route as routes
 from pierhead.model.instance import Label
-from pierhead.model.release import Release
+from pierhead.model.release import Release, engine_name
 from pierhead.model.route import Route
 from pierhead.model.step import Step
 from pierhead.release import service
+from pierhead.release.group import Group
 from pierhead.wire.consul import kv
 from pierhead.wire.docker import secrets, services
-from pierhead.wire.docker.services import SecretFile, Service
+from pierhead.wire.docker.services import SecretFile, ServiceSpec
 
 _log = logging.getLogger(__name__)
 
 
-async def step(ctx: Context, wanted: Step, target: Release | None, known: Mapping[str, Service]) -> None:
-    """One step of a plan is done. Raises: Unavailable, or what the engine refuses."""
+async def step(ctx: Context, wanted: Step, target: Release | None, known: Mapping[str, Group]) -> None:
+    """One step of a plan is done. Raises: Unavailable, Conflict (no host port is free), or what the engine refuses."""
     if wanted.kind == "create" and target:
         await _create(ctx, target, wanted.data)
     elif wanted.kind == "scale":
-        await services.scale(ctx.engine, known[wanted.target], wanted.data)
+        await _scale(ctx, known[wanted.target], wanted.data, target)
     elif wanted.kind == "remove":
-        await services.remove(ctx.engine, known[wanted.target].id)
+        for member in known[wanted.target].members:
+            await services.remove(ctx.engine, member.service.id)
     _log.info("Took a step: %s.", wanted)
+
+
+async def tidy(ctx: Context, group: Group) -> bool:
+    """Engine services for one instance that are over are gone, and those whose host port another program has are let
+    go, so that others take their place. True when something was done.
+
+    Raises: Invalid (other programs have too many of the ports), Unavailable.
+    """
+    for member in group.spent:
+        await services.remove(ctx.engine, member.service.id)
+    refused = [member for member in group.members if member.taken_ports]
+    for member in refused:
+        await host_ports.refused(ctx, group.name, member.service.name, member.taken_ports)
+        await services.scale(ctx.engine, member.service, 0)
+    return bool(group.spent or refused)
 
 
 async def write_routes(ctx: Context, wanted: Mapping[str, Route]) -> None:
@@ -51,11 +69,41 @@ async def write_routes(ctx: Context, wanted: Mapping[str, Route]) -> None:
 
 
 async def _create(ctx: Context, release: Release, replicas: int) -> None:
-    files = [await _secret(ctx, release, name) for name in release.secrets]
+    if release.spec.own_ports:
+        for number in range(max(replicas, 1)):
+            await _create_one(ctx, release, min(replicas - number, 1))
+        return
     try:
-        await services.create(ctx.engine, service.spec(ctx.settings.cluster, release, replicas, files))
+        await services.create(ctx.engine, await _spec(ctx, release, replicas))
     except errors.Conflict:
         _log.debug("The engine service exists already.", extra={"release": release.name})
+
+
+async def _create_one(ctx: Context, release: Release, replicas: int) -> None:
+    """An engine service for one instance, with host ports of its own. Raises: Conflict (none is free)."""
+    ports = release.spec.own_ports
+    group = engine_name(ctx.settings.cluster, release.app, release.environment, release.number)
+    name, numbers = await host_ports.take(ctx, group, len(ports))
+    one = service.One(name, {port.name: number for port, number in zip(ports, numbers, strict=True)})
+    await services.create(ctx.engine, await _spec(ctx, release, replicas, one))
+
+
+async def _spec(ctx: Context, release: Release, replicas: int, one: service.One | None = None) -> ServiceSpec:
+    files = [await _secret(ctx, release, name) for name in release.secrets]
+    place = service.Place(ctx.settings.cluster, ctx.settings.mount)
+    return service.spec(place, release, replicas, files, one)
+
+
+async def _scale(ctx: Context, group: Group, replicas: int, target: Release | None) -> None:
+    if group.is_single:
+        await services.scale(ctx.engine, group.members[0].service, replicas)
+        return
+    surplus = [member for member in group.members if member.service.replicas][: max(group.replicas - replicas, 0)]
+    for member in surplus:
+        await services.scale(ctx.engine, member.service, 0)
+    if target:
+        for _ in range(replicas - group.replicas):
+            await _create_one(ctx, target, 1)
 
 
 async def _secret(ctx: Context, release: Release, name: str) -> SecretFile:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pierhead.control import apps, deployments, instances, logs, releases
+from pierhead.control import apps, deployments, host_ports, instances, logs, releases
 from pierhead.control.apps import Place
 from pierhead.control.context import Context
 from pierhead.control.instances import Cluster
@@ -17,6 +17,7 @@ from pierhead.model.instance import Label
 from pierhead.model.release import DeploymentState, Release, engine_name
 from pierhead.model.step import Step
 from pierhead.release import apply, observe
+from pierhead.release.group import Group, groups
 from pierhead.release.observe import Traffic
 from pierhead.release.plan import Running, Target, plan
 from pierhead.release.routes import routes
@@ -64,6 +65,7 @@ async def cycle(ctx: Context, memory: Memory) -> timedelta:
     Raises: Unavailable (the engine, the catalog or the database does not answer).
     """
     there = await instances.cluster(ctx)
+    await host_ports.settle(ctx, {service.name for mine in there.services.values() for service in mine})
     places = await apps.places(ctx)
     scenes = [await _scene(ctx, place) for place in places]
     await apply.write_routes(
@@ -101,18 +103,19 @@ async def _scene(ctx: Context, place: Place) -> _Scene:
 async def _advance(ctx: Context, scene: _Scene, there: Cluster, memory: Memory) -> bool:
     """The environment's next steps are taken. True when it moves."""
     place = scene.place
-    mine = there.services.get((place.app, place.environment), ())
+    mine = groups(there.services.get((place.app, place.environment), ()), there.tasks)
     target = _target(ctx, scene, memory)
-    if target and not place.moving and [(one.name, one.replicas) for one in mine] == [(target.name, target.replicas)]:
+    if target and not place.moving and _is_settled(target, mine):
         return False
     if not target and not mine:
         return False
     if not await apps.claim(ctx, place.app, place.environment, _LEASE):
         return False
     try:
-        steps = plan(target, await _running(ctx, scene, mine, there)).steps
-        for step in steps:
-            await _take(ctx, scene, step, {service.name: service for service in mine}, memory)
+        if any([await apply.tidy(ctx, group) for group in mine.values()]):
+            return True
+        for step in plan(target, await _running(ctx, scene, mine.values())).steps:
+            await _take(ctx, scene, step, mine, memory)
     except errors.Invalid as error:
         await _refuse(ctx, place, error)
     except errors.PierError as error:
@@ -140,24 +143,28 @@ def _target(ctx: Context, scene: _Scene, memory: Memory) -> Target | None:
     )
 
 
-async def _running(ctx: Context, scene: _Scene, mine: Sequence[Service], there: Cluster) -> list[Running]:
-    found = {service.name: await _release_of(ctx, service) for service in mine}
-    seen = await observe.traffic(ctx, [release for release in found.values() if release])
+def _is_settled(target: Target, mine: Mapping[str, Group]) -> bool:
+    """The engine has what is wanted, and nothing else."""
+    return [(group.name, group.replicas) for group in mine.values()] == [(target.name, target.replicas)] and not any(
+        group.spent or any(member.taken_ports for member in group.members) for group in mine.values()
+    )
+
+
+async def _running(ctx: Context, scene: _Scene, mine: Iterable[Group]) -> list[Running]:
+    found = {group.name: (group, await _release_of(ctx, group)) for group in mine}
+    seen = await observe.traffic(ctx, [release for _, release in found.values() if release])
     since = scene.place.moving.created_at if scene.place.moving else None
-    return [_seen(service, found[service.name], there, seen, since) for service in mine]
+    return [observe.running(group, release.spec if release else None, seen, since) for group, release in found.values()]
 
 
-def _seen(service: Service, release: Release | None, there: Cluster, seen: Traffic, since: datetime | None) -> Running:
-    return observe.running(service, there.tasks.get(service.id, ()), release.spec if release else None, seen, since)
-
-
-async def _release_of(ctx: Context, service: Service) -> Release | None:
+async def _release_of(ctx: Context, group: Group) -> Release | None:
+    service = group.members[0].service
     number = service.labels.get(Label.RELEASE, "").removeprefix("v")
     app, environment = instances.place(service.labels)
     return await releases.numbered(ctx, app, environment, int(number)) if number.isdecimal() else None
 
 
-async def _take(ctx: Context, scene: _Scene, step: Step, known: dict[str, Service], memory: Memory) -> None:
+async def _take(ctx: Context, scene: _Scene, step: Step, known: Mapping[str, Group], memory: Memory) -> None:
     moving = scene.place.moving
     if step.kind == "done" and moving:
         if await deployments.succeeded(ctx, moving, f"{step.target}: {step.cause}"):
@@ -172,9 +179,9 @@ async def _take(ctx: Context, scene: _Scene, step: Step, known: dict[str, Servic
         await _say(ctx, moving, step, memory)
 
 
-async def _fail(ctx: Context, moving: Deployment, step: Step, service: Service | None) -> None:
+async def _fail(ctx: Context, moving: Deployment, step: Step, group: Group | None) -> None:
     """The deployment has failed; the next look brings back what ran before. The reason is there with the last lines."""
-    lines = await logs.last(ctx, service, _LOG_LINES) if service else []
+    lines = await logs.last(ctx, group.members[0].service, _LOG_LINES) if group else []
     if lines:
         await deployments.note(ctx, moving.id, "log", "\n".join(lines))
     await deployments.end(ctx, moving.id, DeploymentState.FAILED, step.cause)
@@ -197,8 +204,7 @@ async def _say(ctx: Context, moving: Deployment | None, step: Step, memory: Memo
 
 async def _end(ctx: Context, services: Sequence[Service], there: Cluster) -> bool:
     """What runs of an app that was removed is drained and removed."""
-    known = {service.name: service for service in services}
-    running = [observe.running(one, there.tasks.get(one.id, ()), None, Traffic()) for one in services]
-    for step in plan(None, running).steps:
+    known = groups(services, there.tasks)
+    for step in plan(None, [observe.running(group, None, Traffic()) for group in known.values()]).steps:
         await apply.step(ctx, step, None, known)
     return True

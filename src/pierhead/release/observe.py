@@ -11,9 +11,9 @@ from pierhead.control.context import Context
 from pierhead.model.app import Port, Protocol, Spec, service_name
 from pierhead.model.instance import GATEWAY_SERVICE, Endpoint, Meta, State
 from pierhead.model.release import Release
+from pierhead.release.group import Group
 from pierhead.release.plan import Running
 from pierhead.wire.consul import health
-from pierhead.wire.docker.services import Service
 from pierhead.wire.docker.tasks import Task
 from pierhead.wire.gateway import client
 
@@ -43,29 +43,33 @@ async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
     return Traffic(await instances.endpoints(ctx, names), routed, reached, len(live))
 
 
-def running(
-    service: Service, tasks: Iterable[Task], spec: Spec | None, seen: Traffic, since: datetime | None = None
-) -> Running:
-    """One engine service with the instances that are ready; none is when its release is not known. Pure.
+def running(group: Group, spec: Spec | None, seen: Traffic, since: datetime | None = None) -> Running:
+    """What a release runs, with the instances that are ready; none is when the release is not known. Pure.
 
-    Failures before `since` are not counted.
+    Failures before `since` are not counted, nor are instances whose host port another program has: others come.
     """
-    own = list(tasks)
+    own = group.tasks
     alive = [task for task in own if task.is_alive]
     wanted = [task for task in alive if task.is_wanted]
     ready = [task for task in wanted if _is_ready(task, spec, seen)]
-    failed = (task for task in own if task.has_failed and (since is None or task.changed_at > since))
+    failed = (
+        task
+        for task in own
+        if task.has_failed
+        and (since is None or task.changed_at > since)
+        and (group.is_single or not task.is_port_taken)
+    )
     ended = sorted(failed, key=lambda task: task.changed_at)
     return Running(
-        name=service.name,
-        replicas=service.replicas,
+        name=group.name,
+        replicas=group.replicas,
         alive=len(alive),
         ready=len(ready),
         forgetting=sum(task.is_being_forgotten for task in own),
         serving=sum(_is_reached(task, seen) for task in alive),
         failures=len(ended),
         error=ended[-1].error if ended else "",
-        waiting=_why(wanted, spec, seen) if len(ready) < service.replicas else "",
+        waiting=_why(wanted, spec, seen) if len(ready) < group.replicas else "",
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from pierhead.model.app import Network, Port, Spec, service_name
+from pierhead.model import dot_pier, dubbo
+from pierhead.model.app import Network, Port, Protocol, Spec, service_name
 from pierhead.model.instance import Label
 from pierhead.model.release import Release, engine_name
 from pierhead.wire.docker.services import Mount, SecretFile, ServiceSpec
@@ -16,18 +19,46 @@ _HARMLESS = "SIGCONT"
 _LOG_OPTIONS = {"max-size": "20m", "max-file": "3"}
 
 
-def spec(cluster: str, release: Release, replicas: int, secrets: Sequence[SecretFile]) -> ServiceSpec:
-    """Bridge network, each port published on a host port that the node chooses."""
-    wanted = release.spec
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where engine services are made."""
+
+    cluster: str
+    mount: Path
+    """The folder of every node that instances see as `/.pier`."""
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """The one instance of an engine service of its own, and the host port that each of its ports has."""
+
+    name: str
+    numbers: Mapping[str, int]
+    """Name of a port → host port, which is the container's port too."""
+
+
+def spec(
+    place: Place, release: Release, replicas: int, secrets: Sequence[SecretFile], one: One | None = None
+) -> ServiceSpec:
+    """Bridge network, each port published on a host port: the one that it was given, or one that the node chooses."""
+    cluster, wanted = place.cluster, release.spec
+    if one:
+        known = one.numbers
+        ports = [replace(port, container_port=known.get(port.name, port.container_port)) for port in wanted.ports]
+        wanted = replace(wanted, ports=tuple(ports))
+    release, env = replace(release, spec=wanted), _env(release, one)
+    command = _command(release, env)
+    mounts = [_mount(cluster, release, volume.source, volume.path, volume.read_only) for volume in wanted.volumes]
     return ServiceSpec(
-        name=engine_name(cluster, release.app, release.environment, release.number),
+        name=one.name if one else engine_name(cluster, release.app, release.environment, release.number),
         image=release.image,
         replicas=replicas,
         labels=_labels(cluster, release),
-        arguments=wanted.command,
-        env=_env(release),
-        mounts=[_mount(cluster, release, volume.source, volume.path, volume.read_only) for volume in wanted.volumes],
-        ports=[EnginePort(port.container_port) for port in wanted.ports] if wanted.network is Network.BRIDGE else (),
+        command=[dot_pier.INIT] if command else (),
+        arguments=command or wanted.command,
+        env=env,
+        mounts=[*mounts, Mount("bind", str(place.mount), dot_pier.TARGET, read_only=True)] if command else mounts,
+        ports=_published(wanted, one),
         secrets=secrets,
         constraints=[f"node.labels.{key} == {value}" for key, value in wanted.labels.items()],
         networks=["host"] if wanted.network is Network.HOST else (),
@@ -39,12 +70,31 @@ def spec(cluster: str, release: Release, replicas: int, secrets: Sequence[Secret
     )
 
 
+def _published(wanted: Spec, one: One | None) -> Sequence[EnginePort]:
+    if wanted.network is not Network.BRIDGE:
+        return ()
+    numbers = one.numbers if one else {}
+    return [EnginePort(port.container_port, numbers.get(port.name, 0)) for port in wanted.ports]
+
+
 def secret_name(cluster: str, release: Release, name: str) -> str:
     """The engine's own name for one version of a secret."""
     return f"{cluster}.{release.app}.{release.environment}.{name}.{release.secrets[name]}"
 
 
-def _env(release: Release) -> dict[str, str]:
+def _command(release: Release, env: Mapping[str, str]) -> Sequence[str]:
+    """What `/.pier/init` is given so that it becomes the image's entrypoint with its command, or the spec's.
+
+    Empty where there is nothing to become: what the image says is not known, or it says nothing.
+    """
+    image = release.image_config
+    if image is None:
+        return ()
+    command = (*image.entrypoint, *(release.spec.command or image.command))
+    return dot_pier.arguments(command, {**image.env, **env}) if command else ()
+
+
+def _env(release: Release, one: One | None) -> dict[str, str]:
     """What the app finds in its environment; config wins over `pier.yaml`, and that over what Pierhead adds."""
     own = {
         "PIER_APP": release.app,
@@ -54,7 +104,21 @@ def _env(release: Release) -> dict[str, str]:
     }
     if release.spec.ports:
         own["PORT"] = str(release.spec.ports[0].container_port)
-    return {**own, **release.spec.env, **release.variables}
+    if release.spec.ports_required:
+        own[dot_pier.REQUIRED] = "1"
+    return {**own, **(_own_ports(release.spec, one.numbers) if one else {}), **release.spec.env, **release.variables}
+
+
+def _own_ports(wanted: Spec, numbers: Mapping[str, int]) -> dict[str, str]:
+    """The ports that are known before the instance is there: it listens where it is reached."""
+    found: dict[str, str] = {}
+    for port in wanted.own_ports:
+        number = str(numbers[port.name])
+        found |= {f"PIER_PORT_{dubbo.variable(port.name)}": number, f"PIER_HOST_PORT_{port.container_port}": number}
+    if wanted.ports[0].name in numbers:
+        found["PORT"] = str(numbers[wanted.ports[0].name])
+    speaking = [port.name for port in wanted.own_ports if port.protocol is Protocol.DUBBO]
+    return found | dubbo.variables({name: dubbo.Reached(numbers[name], numbers[name]) for name in speaking})
 
 
 def _labels(cluster: str, release: Release) -> dict[str, str]:

@@ -137,6 +137,22 @@ class Agent:
     interface that holds the default route."""
     services: Path = Path("/etc/pierhead/services.d")
     """The folder of the files that declare services of this machine that are no containers. It need not exist."""
+    mount: str = ""
+    """The folder of every node that its instances see as `/.pier`: the same path on all nodes of a cluster, kept by
+    the agent of each. Empty: `agent/dot_pier` in the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPorts:
+    """The host ports that Pierhead itself gives to instances (`mode: same`): outside the kernel's ephemeral ports
+    (`net.ipv4.ip_local_port_range`) of every node."""
+
+    first: int = 20000
+    """The lowest one."""
+    last: int = 31999
+    """The highest one."""
+    quarantine: timedelta = timedelta(minutes=2)
+    """How long a port that was given back is given to nobody: whoever still knows it must not reach another app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +195,13 @@ class Settings:
     gateway: Gateway = field(default_factory=Gateway)
     resolver: Resolver = field(default_factory=Resolver)
     agent: Agent = field(default_factory=Agent)
+    host_ports: HostPorts = field(default_factory=HostPorts)
     build: Build = field(default_factory=Build)
+
+    @property
+    def mount(self) -> Path:
+        """What instances see as `/.pier`."""
+        return Path(self.agent.mount) if self.agent.mount else self.home / "agent" / "dot_pier"
 
     @property
     def catalog_url(self) -> str:

@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pierhead.kit import clock
 from pierhead.model.app import Spec
-from pierhead.model.release import Release
+from pierhead.model.release import ImageConfig, Release
 from pierhead.store import apps, tables
 
 _releases = tables.releases
 _SPEC = TypeAdapter(Spec)
+_IMAGE_CONFIG = TypeAdapter(ImageConfig | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Image:
     subject: str
     file: str = ""
     """The `pier.yaml` of the commit."""
+    image_config: ImageConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ async def add(db: AsyncConnection, environment: str, spec: Spec, image: Image, c
         "secrets": dict(config.secrets),
         "config": config.revision,
         "variables": dict(config.variables),
+        "image_config": _IMAGE_CONFIG.dump_python(image.image_config, mode="json"),
         "created_at": clock.now(),
     }
     return _release((await db.execute(sa.insert(_releases).values(**values).returning(_releases))).one())
@@ -99,6 +102,7 @@ def _release(row: Any) -> Release:
         commit=row.commit,
         subject=row.subject,
         spec=_SPEC.validate_python(row.spec),
+        image_config=_IMAGE_CONFIG.validate_python(row.image_config),
         secrets=row.secrets,
         created_at=row.created_at,
         config=row.config,

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -100,6 +101,7 @@ releases = Table(
     Column("commit", String(64), nullable=False),
     Column("subject", Text, nullable=False, default=""),
     Column("spec", JSON, nullable=False),
+    Column("image_config", JSON(none_as_null=True)),
     Column("secrets", JSON, nullable=False),
     Column("config", Integer, nullable=False, server_default="0"),
     Column("variables", JSON, nullable=False, server_default="{}"),
@@ -163,6 +165,16 @@ service_ports = Table(
     Column("environment", String(40), nullable=False),
     Column("name", String(40), nullable=False),
     UniqueConstraint("app", "environment", "name"),
+)
+
+host_ports = Table(
+    "host_ports",
+    metadata,
+    Column("port", Integer, primary_key=True, autoincrement=False),
+    Column("holder", String(64), nullable=False),
+    Column("taken_at", Moment, nullable=False),
+    Column("left_at", Moment),
+    Column("is_foreign", Boolean, nullable=False, default=False),
 )
 
 secrets = Table(

@@ -49,10 +49,12 @@ class Pierhead:
 def running(home: Path) -> Iterator[Pierhead]:
     """A Pierhead of its own: own data folder, own ports, own name on the engine that runs. Nothing of it is left."""
     api, registry, catalog, http, admin, dns = ports.free(6)
+    first = 20000 + 40 * secrets.randbelow(290)
     (home / "pier.toml").write_text(
         f'cluster = "test-{secrets.token_hex(3)}"\n'
         f"[api]\nport = {api}\n[registry]\nport = {registry}\n[catalog]\nport = {catalog}\n"
         f"[gateway]\nhttp_port = {http}\nadmin_port = {admin}\n[resolver]\nport = {dns}\n"
+        f"[host_ports]\nfirst = {first}\nlast = {first + 39}\n"
     )
     started = Pierhead(home, f"http://127.0.0.1:{http}")
     try:

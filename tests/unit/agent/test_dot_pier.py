@@ -44,6 +44,9 @@ def test_a_container_is_told_where_it_is_reached() -> None:
         "DUBBO_IP_TO_REGISTRY": "10.0.0.5",
         "DUBBO_PORT_TO_REGISTRY": "32769",
         "DUBBO_PORT_TO_BIND": "20880",
+        "RPC_DUBBO_IP_TO_REGISTRY": "10.0.0.5",
+        "RPC_DUBBO_PORT_TO_REGISTRY": "32769",
+        "RPC_DUBBO_PORT_TO_BIND": "20880",
     }
 
 

@@ -60,6 +60,7 @@ def problems(text: str) -> list[str]:
 def test_everything_that_can_be_said_is_in_the_spec() -> None:
     assert read(WHOLE).spec("dev") == Spec(
         app="notes",
+        ports_required=True,
         ports=(
             Port("web", 8000, Protocol.HTTP, 7001, ("notes.localhost", "*.notes.localhost"), ("/", "/api")),
             Port("rpc", 20880, Protocol.DUBBO, mode=PortMode.SAME),
@@ -120,7 +121,8 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
           Prod: {app: x}
           production: {replica: 3, ports: {web: {port: 0}}, health: non}
     """
-    keys = "app, build, ports, replicas, command, health, resources, env, secrets, volumes, network, deploy, placement"
+    keys = "app, build, ports, ports_required, replicas, command, health, resources, env, secrets, volumes, network, "
+    keys += "deploy, placement"
     assert problems(text) == [
         "pier.yaml:1 app: 'Notes' is not a name: lower-case letters, digits and `-`, a letter first, at most 40",
         "pier.yaml:2 prots: there is no such key (did you mean ports?)",
@@ -195,11 +197,14 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
         ("app: x\nbuild: {dockerfile: ../x}", "inside the repository"),
         ("app: x\nbuild: {dockerfile: x, runtime: node}", "dockerfile replaces recipes"),
         ("app: x\nbuild: {command: make}", "no recipe runs it yet"),
-        ("app: x\nports: {a: {port: 1, mode: same}}", "not carried out yet"),
         ("app: x\ndeploy: {deadline: 0s}", "must be longer than 0s"),
         ("app: x\nenvironments: 3", "must be a mapping"),
         ("app: x\nenvironments: {dev: 3}", "must be a mapping"),
         ("app: " + "a" * 40 + "\nenvironments: {" + "b" * 40 + ": {}}", "more than 52 characters"),
+        (
+            "app: " + "a" * 40 + "\nports: {a: {port: 1, protocol: dubbo}}\nenvironments: {" + "b" * 10 + ": {}}",
+            "more than 46 characters",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_line(text: str, reason: str) -> None:

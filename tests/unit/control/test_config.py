@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.unit.control.releasing import released, running
 
@@ -18,14 +20,14 @@ async def put(ctx: Context, environment: str = "", *, later: bool = False, **val
     return await config.change(ctx, "notes", environment, values, "mia", later=later)
 
 
-async def test_an_environment_wins_over_all_and_all_over_the_app_file(ctx: Context) -> None:
+async def test_an_environment_wins_over_all_and_all_over_the_app_file(ctx: Context, tmp_path: Path) -> None:
     await running(ctx, NOTES)
     await put(ctx, LEVEL="warning", COLOUR="blue")
     changed = await put(ctx, "dev", COLOUR="green")
     release = await releases.find(ctx, changed.deployments[0].to_release_id)
     assert (release.name, release.config) == ("v3", 2)
     assert release.variables == {"LEVEL": "warning", "COLOUR": "green"}
-    assert service.spec("pier", release, 1, []).env["COLOUR"] == "green"
+    assert service.spec(service.Place("pier", tmp_path), release, 1, []).env["COLOUR"] == "green"
     assert [(one.name, one.value, one.scope) for one in await config.listing(ctx, "notes", "dev")] == [
         ("COLOUR", "green", "dev"),
         ("LEVEL", "warning", "all environments"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pierhead.model.app import Port, Protocol, Spec
 from pierhead.model.instance import Endpoint, Meta, State
+from pierhead.release.group import Group, Member
 from pierhead.release.observe import Traffic, running
 from pierhead.wire.docker.services import Service
 from pierhead.wire.docker.tasks import Task
@@ -29,8 +30,12 @@ HEALTHY = Endpoint("e1", "notes-dev", "127.0.0.1", 32768, State.HEALTHY, {Meta.I
 ROUTED = Traffic((HEALTHY,), frozenset({"e1"}), frozenset({"e1"}), gateways=1)
 
 
+def group(*tasks: Task) -> Group:
+    return Group(SERVICE.name, (Member(SERVICE, tasks),))
+
+
 def seen(traffic: Traffic, task: Task = TASK, spec: Spec | None = SPEC) -> tuple[int, str]:
-    found = running(SERVICE, [task], spec, traffic)
+    found = running(group(task), spec, traffic)
     return found.ready, found.waiting
 
 
@@ -68,12 +73,12 @@ def test_an_unknown_release_is_never_ready() -> None:
 
 def test_ended_instances_are_counted_with_what_the_last_one_said() -> None:
     ended = replace(TASK, id="t0", state="failed", desired="shutdown", error="task: non-zero exit (3)")
-    found = running(SERVICE, [ended, TASK], SPEC, ROUTED)
+    found = running(group(ended, TASK), SPEC, ROUTED)
     assert (found.alive, found.failures, found.error) == (1, 1, "task: non-zero exit (3)")
 
 
 def test_an_instance_that_leaves_is_alive_and_serves_until_no_gateway_reaches_it() -> None:
     leaving = replace(TASK, desired="shutdown")
-    found = running(SERVICE, [leaving], SPEC, ROUTED)
+    found = running(group(leaving), SPEC, ROUTED)
     assert (found.alive, found.ready, found.serving) == (1, 0, 1)
-    assert running(SERVICE, [leaving], SPEC, Traffic((HEALTHY,), gateways=1)).serving == 0
+    assert running(group(leaving), SPEC, Traffic((HEALTHY,), gateways=1)).serving == 0

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from pierhead.model.app import Deploy, Health, Network, Port, Probe, Resources, Spec, Volume
+import pytest
+
+from pierhead.model.app import Deploy, Health, Network, Port, PortMode, Probe, Protocol, Resources, Spec, Volume
 from pierhead.model.instance import Label
-from pierhead.model.release import Release
+from pierhead.model.release import ImageConfig, Release
 from pierhead.release import service
 from pierhead.wire.docker.services import Mount, document
 from pierhead.wire.docker.services import Port as EnginePort
+
+PLACE = service.Place("pier", Path("/srv/dot_pier"))
 
 
 def release(spec: Spec) -> Release:
@@ -31,22 +37,22 @@ SPEC = Spec(
 
 
 def test_a_release_is_an_engine_service_with_its_own_name() -> None:
-    made = service.spec("pier", release(SPEC), 2, [])
+    made = service.spec(PLACE, release(SPEC), 2, [])
     assert (made.name, made.replicas, made.image) == ("notes-dev-v3", 2, "r/notes@sha256:1")
-    assert service.spec("other", release(SPEC), 2, []).name == "other-notes-dev-v3"
+    assert service.spec(replace(PLACE, cluster="other"), release(SPEC), 2, []).name == "other-notes-dev-v3"
     assert made.ports == [EnginePort(8000), EnginePort(9000)]
     assert made.mounts == [Mount("volume", "pier.notes.dev.data", "/data"), Mount("bind", "/srv/x", "/x", True)]
     assert made.constraints == ["node.labels.disk == ssd"]
 
 
 def test_whoever_stops_it_the_agent_gets_the_time_to_drain() -> None:
-    made = service.spec("pier", release(SPEC), 2, [])
+    made = service.spec(PLACE, release(SPEC), 2, [])
     assert (made.stop_signal, made.stop_grace) == ("SIGCONT", timedelta(seconds=25))
     assert json.loads(made.labels[Label.STOP]) == {"drain_seconds": 20, "stop_seconds": 5}
 
 
 def test_the_agent_reads_ports_and_health_from_the_labels() -> None:
-    labels = service.spec("pier", release(SPEC), 2, []).labels
+    labels = service.spec(PLACE, release(SPEC), 2, []).labels
     assert json.loads(labels[Label.PORTS]) == [
         {"name": "web", "port": 8000, "protocol": "http", "service": "notes-dev"},
         {"name": "admin", "port": 9000, "protocol": "http", "service": "notes-dev-admin"},
@@ -56,7 +62,7 @@ def test_the_agent_reads_ports_and_health_from_the_labels() -> None:
 
 
 def test_what_the_app_file_says_wins_over_what_pierhead_adds() -> None:
-    env = service.spec("pier", release(SPEC), 2, []).env
+    env = service.spec(PLACE, release(SPEC), 2, []).env
     assert env == {
         "PIER_APP": "notes",
         "PIER_ENVIRONMENT": "dev",
@@ -68,13 +74,61 @@ def test_what_the_app_file_says_wins_over_what_pierhead_adds() -> None:
 
 
 def test_the_host_network_publishes_nothing() -> None:
-    made = service.spec("pier", release(Spec("notes", ports=(Port("web", 8000),), network=Network.HOST)), 1, [])
+    made = service.spec(PLACE, release(Spec("notes", ports=(Port("web", 8000),), network=Network.HOST)), 1, [])
     assert (made.ports, made.networks) == ((), ["host"])
 
 
 def test_the_engine_is_told_in_its_own_units() -> None:
-    template = document(service.spec("pier", release(SPEC), 2, []))["TaskTemplate"]
+    template = document(service.spec(PLACE, release(SPEC), 2, []))["TaskTemplate"]
     assert template["Resources"]["Limits"] == {"NanoCPUs": 500_000_000, "MemoryBytes": 268_435_456}
     assert template["ContainerSpec"]["StopGracePeriod"] == 25_000_000_000
     assert template["ContainerSpec"]["Args"] == ["gunicorn", "app"]
     assert template["LogDriver"]["Options"] == {"max-size": "20m", "max-file": "3"}
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "becomes"),
+    [
+        (ImageConfig(("/bin/app", "-v"), ("serve",)), (), ["/bin/app", "-v", "serve"]),
+        (ImageConfig(("/bin/app", "-v"), ("serve",)), ("work", "-x"), ["/bin/app", "-v", "work", "-x"]),
+        (ImageConfig(("/bin/app",)), (), ["/bin/app"]),
+        (ImageConfig((), ("/bin/sh", "-c", "exec app")), (), ["/bin/sh", "-c", "exec app"]),
+        (ImageConfig((), ("python", "app.py")), ("gunicorn", "app"), ["gunicorn", "app"]),
+    ],
+)
+def test_an_instance_learns_where_it_is_reached_and_becomes_what_the_image_says(
+    image: ImageConfig, command: tuple[str, ...], becomes: list[str]
+) -> None:
+    made = service.spec(PLACE, replace(release(Spec("notes", command=command)), image_config=image), 1, [])
+    assert (made.command, made.arguments) == (["/.pier/init"], ["0", *becomes])
+    assert made.mounts == [Mount("bind", "/srv/dot_pier", "/.pier", read_only=True)]
+
+
+def test_variables_of_image_and_app_that_no_shell_holds_are_kept() -> None:
+    config = ImageConfig(("java",), env={"a.b": "1", "c.d": "2", "PATH": "/bin"})
+    spec = Spec("notes", env={"c.d": "3"}, ports_required=True)
+    made = service.spec(PLACE, replace(release(spec), image_config=config), 1, [])
+    assert made.arguments == ["2", "a.b=1", "c.d=3", "java"]
+    assert made.env["PIER_PORTS_REQUIRED"] == "1"
+
+
+def test_an_image_that_says_nothing_is_left_to_the_engine() -> None:
+    made = service.spec(PLACE, replace(release(Spec("notes")), image_config=ImageConfig()), 1, [])
+    assert (made.command, made.arguments, made.mounts) == ((), (), [])
+
+
+def test_an_instance_with_ports_of_its_own_listens_where_it_is_reached() -> None:
+    ports = (Port("web", 8000), Port("dubbo", 20880, Protocol.DUBBO, mode=PortMode.SAME))
+    one = service.One("notes-dev-v3-20007", {"dubbo": 20007})
+    made = service.spec(PLACE, release(Spec("notes", ports=ports)), 1, [], one)
+    assert made.name == "notes-dev-v3-20007"
+    assert made.ports == [EnginePort(8000), EnginePort(20007, 20007)]
+    assert [port["port"] for port in json.loads(made.labels[Label.PORTS])] == [8000, 20007]
+    told = {"PORT": "8000", "PIER_PORT_DUBBO": "20007", "PIER_HOST_PORT_20880": "20007", "DUBBO_PORT_TO_BIND": "20007"}
+    assert told.items() <= made.env.items()
+
+
+def test_the_first_port_is_told_as_port() -> None:
+    ports = (Port("web", 8000, mode=PortMode.SAME),)
+    made = service.spec(PLACE, release(Spec("notes", ports=ports)), 1, [], service.One("x", {"web": 20007}))
+    assert made.env["PORT"] == "20007"

@@ -18,6 +18,8 @@ class Service:
     """What an update must name, so that it changes the service that its sender has seen."""
     labels: Mapping[str, str]
     replicas: int
+    published: tuple[int, ...] = ()
+    """The host ports that it names itself."""
     raw: Mapping[str, Any] = field(repr=False, compare=False, default_factory=dict)
 
 
@@ -185,5 +187,10 @@ def _read(value: Mapping[str, Any]) -> Service:
         version=value["Version"]["Index"],
         labels=spec.get("Labels") or {},
         replicas=spec["Mode"].get("Replicated", {}).get("Replicas", 0),
+        published=tuple(
+            port["PublishedPort"]
+            for port in (spec.get("EndpointSpec") or {}).get("Ports") or ()
+            if port.get("PublishedPort")
+        ),
         raw=value,
     )

@@ -11,6 +11,8 @@ from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.services import label_filter
 
 _ENDED = frozenset({"complete", "failed", "shutdown", "rejected", "orphaned", "remove"})
+_PORT_TAKEN = ("port is already allocated", "address already in use")
+"""By another container; by another program."""
 _FAILED = frozenset({"complete", "failed", "rejected"})
 
 
@@ -52,6 +54,11 @@ class Task:
         return self.desired == "remove"
 
     @property
+    def is_port_taken(self) -> bool:
+        """It could not start, because a host port that it publishes is another program's."""
+        return any(text in self.error for text in _PORT_TAKEN)
+
+    @property
     def has_failed(self) -> bool:
         """It ended without having been asked to."""
         return self.state in _FAILED and not (self.state == "complete" and self.desired == "remove")
@@ -60,6 +67,20 @@ class Task:
 async def listing(engine: Engine, labels: Mapping[str, str]) -> list[Task]:
     """Every task, of the present and the recent past, of services that have all of the labels."""
     return [_read(value) for value in await engine.get("/tasks", {"filters": label_filter(labels)})]
+
+
+async def leaving(engine: Engine, labels: Mapping[str, str]) -> dict[str, datetime]:
+    """The containers that run and are to end, and since when at the earliest, of services that have all of the labels.
+
+    Raises: Unavailable (also where the engine manages no swarm, and so cannot know).
+    """
+    filters = {**label_filter(labels), "desired-state": ["shutdown", "remove"]}
+    found = {}
+    for value in await engine.get("/tasks", {"filters": filters}):
+        task = _read(value)
+        if task.is_running and task.container:
+            found[task.container] = _moment(value["UpdatedAt"])
+    return found
 
 
 def _read(value: Mapping[str, Any]) -> Task:
