@@ -56,7 +56,10 @@ async def run(options: Options, tell: Callable[[str], None] = lambda problem: No
     """
     with identity.held(options.data):
         node = identity.node(options)
-        async with Engine(options.engine) as engine, Consul(options.catalog_url, options.catalog_token) as consul:
+        async with (
+            Engine(options.engine) as engine,
+            Consul(options.catalog_url, options.catalog_token, tls=options.catalog_tls) as consul,
+        ):
             try:
                 async with asyncio.TaskGroup() as group:
                     _Agent(options, node, engine, consul, group, tell).begin()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pierhead.wire.consul.tls import Tls
+
 NO_ENGINE = "none"
 
 
@@ -19,6 +21,7 @@ class Options:
     data: Path
     """The folder that keeps the node's identity and what was being drained."""
     catalog_token: str = ""
+    catalog_tls: Tls | None = None
     node_name: str = ""
     """Empty: the name it had before; at the first start the machine's host name."""
     mount: Path | None = None

@@ -8,7 +8,7 @@ import signal
 
 from pierhead.agent import loop
 from pierhead.agent.options import Options
-from pierhead.boot import home
+from pierhead.boot import catalog, home
 from pierhead.boot.supervise import Report
 from pierhead.kit import address
 from pierhead.settings import Settings
@@ -35,6 +35,7 @@ def options(settings: Settings) -> Options:
         engine=settings.engine.socket,
         catalog_url=settings.catalog_url,
         catalog_token=settings.catalog.token,
+        catalog_tls=catalog.tls(settings),
         advertise=settings.agent.advertise or settings.engine.advertise or address.own(),
         node_name=settings.agent.node_name,
         cluster=settings.cluster,

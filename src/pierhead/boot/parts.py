@@ -41,6 +41,7 @@ def gateway_options(settings: Settings) -> Options:
         name=told.name or f"gateway-{settings.agent.node_name or platform.node()}",
         catalog_url=settings.catalog_url,
         catalog_token=settings.catalog.token,
+        catalog_tls=catalog.tls(settings),
         host=told.host,
         http_port=told.http_port,
         admin_host=told.admin_host,

@@ -15,14 +15,13 @@ from typing import Any
 import uvicorn
 
 from pierhead.api import app
-from pierhead.boot import home
+from pierhead.boot import catalog, home
 from pierhead.build import loop as build_loop
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks
 from pierhead.release import loop as release_loop
 from pierhead.settings import Settings
 from pierhead.store import session, tokens
-from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.gateway.client import Gateways
 
@@ -39,7 +38,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
     async with (
         session.opened(settings.home / "pier.db") as store,
         Engine(settings.engine.socket) as engine,
-        Consul(settings.catalog_url, settings.catalog.token) as catalog,
+        catalog.client(settings) as consul,
         Gateways() as gateways,
     ):
         context = Context(
@@ -48,7 +47,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
             owner=_kept(settings.home / "server-id", lambda: secrets.token_hex(8)),
             key=bytes.fromhex(_kept(settings.home / "secret.key", lambda: secrets.token_hex(32))),
             engine=engine,
-            catalog=catalog,
+            catalog=consul,
             gateways=gateways,
             certificate_key=bytes.fromhex(_kept(home.certificate_key(settings), lambda: secrets.token_hex(32))),
         )

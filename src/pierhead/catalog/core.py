@@ -95,9 +95,18 @@ class Core:
 
     def render(self, request: Request, watch: Watch) -> Reply:
         """The watch's answer with its index, from the cache when it is there."""
+        answer = self._rendered(request, watch)
+        special = [header for name, header in _HEADERS_OF.items() if request.has(name)]
+        if not special:
+            return answer
+        replaced = {name for headers in special for name, _ in headers}
+        kept = [header for header in answer.headers if header[0] not in replaced]
+        return replace(answer, headers=(*kept, *(header for headers in special for header in headers)))
+
+    def _rendered(self, request: Request, watch: Watch) -> Reply:
         if not watch.is_cached:
             return _with_index(watch.render(), watch.index)
-        key = _cache_key(request)
+        key = (self.context.access.name, *_cache_key(request))
         known = self._cache.get(key)
         if known and known[0] == watch.index:
             self._cache.move_to_end(key)
@@ -126,7 +135,7 @@ class Core:
     def _ask(self, request: Request) -> Outcome:
         self.context.now = self._loop.time()
         try:
-            self._tokens.check(request)
+            self.context.access = self._tokens.access(request)
             return routes.answer(self.context, request)
         except Rejected as error:
             self.context.state.take_back()
@@ -253,7 +262,14 @@ def _with_index(answer: Reply, index: int) -> Reply:
     return replace(answer, headers=(("X-Consul-Index", str(index)), *_KNOWN, *answer.headers))
 
 
-_KNOWN = (("X-Consul-KnownLeader", "true"), ("X-Consul-LastContact", "0"), ("X-Consul-Effective-Consistency", "leader"))
+_CONSISTENCY = "X-Consul-Effective-Consistency"
+_KNOWN = (("X-Consul-KnownLeader", "true"), ("X-Consul-LastContact", "0"), (_CONSISTENCY, "leader"))
+_HEADERS_OF = {
+    "stale": ((_CONSISTENCY, "stale"),),
+    "consistent": ((_CONSISTENCY, "consistent"),),
+    "cached": (("X-Cache", "HIT"), ("Age", "0")),
+}
+"""What a parameter changes in the headers. There is one server and its state is in memory: nothing is ever older."""
 
 
 def _cache_key(request: Request) -> tuple[object, ...]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import re2
 from lark import Lark, Token, Transformer
-from lark.exceptions import LarkError
+from lark.exceptions import LarkError, UnexpectedInput, VisitError
 
+from pierhead.catalog import fields, request
+from pierhead.catalog.fields import Struct
 from pierhead.catalog.reply import Rejected
 
 _GRAMMAR = r"""
@@ -39,51 +43,50 @@ STRING: /"(?:[^"\\]|\\.)*"/ | /`[^`]*`/
 """
 
 _PARSER = Lark(_GRAMMAR, parser="earley")
+_INTEGER = re.compile(r"-?[0-9]+")
+_QUIET = re2.Options()
+_QUIET.log_errors = False
 
 Predicate = Callable[[Any], bool]
 Path = tuple[str, ...]
 
 
-def select(expression: str, shapes: Sequence[Any]) -> list[Any]:
-    """The shapes for which the expression holds. Raises: Rejected 500 with Consul's words for one that is none."""
-    predicate = _compiled(expression)
+def select(expression: str, shapes: Sequence[Any], of: Struct) -> list[Any]:
+    """The shapes for which the expression holds; `of` says what their fields are.
+
+    Raises: Rejected 400 with Consul's words for an expression that is none or does not fit the fields.
+    """
+    predicate = _compiled(expression, of)
     return [shape for shape in shapes if predicate(shape)]
 
 
 @lru_cache(maxsize=256)
-def _compiled(expression: str) -> Predicate:
+def _compiled(expression: str, of: Struct) -> Predicate:
     try:
-        predicate: Predicate = _Builder().transform(_PARSER.parse(expression))
-    except (LarkError, re.error) as error:
-        reason = str(error).splitlines()[0]
-        raise Rejected(400, f"Failed to create boolean expression evaluator: {reason}") from None
+        predicate: Predicate = _Builder(of).transform(_PARSER.parse(expression))
+    except UnexpectedInput as error:
+        at = f"{error.line}:{error.column}: " if error.line > 0 else ""
+        raise _rejected(f"{at}no match found") from None
+    except VisitError as error:
+        raise _rejected(str(error.orig_exc)) from None
+    except LarkError as error:
+        raise _rejected(str(error).splitlines()[0]) from None
     return predicate
 
 
-def _at(shape: Any, path: Path) -> list[Any]:
-    """What the path leads to: one value, or one for each element of every list on the way; absent: none."""
-    found = [shape]
-    for name in path:
-        found = [value for each in found for value in _step(each, name)]
-    return found
+def _rejected(reason: str) -> Rejected:
+    return Rejected(400, f"Failed to create boolean expression evaluator: {reason}")
 
 
-def _step(value: Any, name: str) -> list[Any]:
-    if isinstance(value, Mapping):
-        return [value[name]] if name in value else []
-    if isinstance(value, list | tuple):
-        return [part for each in value for part in _step(each, name)]
-    return []
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else str(value)
-
-
-def _any(path: Path, test: Callable[[Any], bool]) -> Predicate:
-    return lambda shape: any(test(value) for value in _at(shape, path))
+def _at(shape: Any, path: Path, of: Any) -> list[Any]:
+    """What the path leads to: one value, or one for each element of every list on the way; no such key: none."""
+    if not path:
+        return [fields.default(of) if shape is None else shape]
+    if isinstance(of, fields.ListOf):
+        return [value for each in shape or () for value in _at(each, path, of.item)]
+    if isinstance(of, fields.MapOf):
+        return _at(shape[path[0]], path[1:], of.value) if shape and path[0] in shape else []
+    return _at((shape or {}).get(path[0]), path[1:], of.fields[path[0]])
 
 
 def _not(predicate: Predicate) -> Predicate:
@@ -91,7 +94,11 @@ def _not(predicate: Predicate) -> Predicate:
 
 
 class _Builder(Transformer[Token, Predicate]):
-    """From the tree to a predicate; each method is a rule of the grammar."""
+    """From the tree to a predicate; each public method is a rule of the grammar."""
+
+    def __init__(self, of: Struct) -> None:
+        super().__init__()
+        self._of = of
 
     def or_(self, parts: list[Predicate]) -> Predicate:
         return lambda shape: any(part(shape) for part in parts)
@@ -112,41 +119,76 @@ class _Builder(Transformer[Token, Predicate]):
         return _unquoted(parts[0])
 
     def equal(self, parts: list[Any]) -> Predicate:
-        return _any(parts[0], lambda value: _text(value) == parts[1])
+        return self._is(parts, "Equal")
 
     def unequal(self, parts: list[Any]) -> Predicate:
-        return _not(self.equal(parts))
+        return _not(self._is(parts, "Not Equal"))
 
     def empty(self, parts: list[Any]) -> Predicate:
-        return lambda shape: all(not value for value in _at(shape, parts[0]))
+        return self._is_empty(parts, "Is Empty")
 
     def filled(self, parts: list[Any]) -> Predicate:
-        return _not(self.empty(parts))
+        return _not(self._is_empty(parts, "Is Not Empty"))
 
     def contains(self, parts: list[Any]) -> Predicate:
-        return _any(parts[0], lambda value: value is not None and _holds(value, parts[1]))
+        return self._contains(parts, "In")
 
     def lacks(self, parts: list[Any]) -> Predicate:
-        return _not(self.contains(parts))
+        return _not(self._contains(parts, "Not In"))
 
     def inside(self, parts: list[Any]) -> Predicate:
-        return self.contains([parts[1], parts[0]])
+        return self._contains([parts[1], parts[0]], "In")
 
     def outside(self, parts: list[Any]) -> Predicate:
-        return _not(self.inside(parts))
+        return _not(self._contains([parts[1], parts[0]], "Not In"))
 
     def matches(self, parts: list[Any]) -> Predicate:
-        pattern = re.compile(parts[1])
-        return _any(parts[0], lambda value: pattern.search(_text(value)) is not None)
+        return self._matches(parts, "Matches")
 
     def mismatches(self, parts: list[Any]) -> Predicate:
-        return _not(self.matches(parts))
+        return _not(self._matches(parts, "Not Matches"))
+
+    def _is(self, parts: list[Any], operator: str) -> Predicate:
+        wanted = _coerced(parts[0], parts[1], self._kind(parts[0], operator))
+        return self._any(parts[0], lambda value: value == wanted)
+
+    def _is_empty(self, parts: list[Any], operator: str) -> Predicate:
+        self._kind(parts[0], operator)
+        return lambda shape: not any(_at(shape, parts[0], self._of))
+
+    def _contains(self, parts: list[Any], operator: str) -> Predicate:
+        self._kind(parts[0], operator)
+        return self._any(parts[0], lambda value: value is not None and parts[1] in value)
+
+    def _matches(self, parts: list[Any], operator: str) -> Predicate:
+        self._kind(parts[0], operator)
+        try:
+            pattern = re2.compile(parts[1], _QUIET)  # in linear time, whatever the pattern
+        except re2.error as error:
+            raise fields.Unfit(f"Failed to compile regular expression {json.dumps(parts[1])}: {error}") from None
+        return self._any(parts[0], lambda value: pattern.search(value) is not None)
+
+    def _kind(self, path: Path, operator: str) -> Any:
+        found = fields.kind(self._of, path)
+        if operator not in fields.operators(found):
+            raise fields.Unfit(f'Invalid match operator "{operator}" for selector "{".".join(path)}"')
+        return found
+
+    def _any(self, path: Path, test: Callable[[Any], bool]) -> Predicate:
+        return lambda shape: any(test(value) for value in _at(shape, path, self._of))
 
 
-def _holds(value: Any, wanted: str) -> bool:
-    if isinstance(value, Mapping | str):
-        return wanted in value
-    return isinstance(value, list | tuple) and wanted in [_text(each) for each in value]
+def _coerced(path: Path, text: str, of: Any) -> Any:
+    """The text as a value of that kind. Raises: Unfit with Go's words."""
+    if of == fields.NUMBER and _INTEGER.fullmatch(text):
+        return int(text)
+    if of == fields.FLAG and text in (*request.TRUE, *request.FALSE):
+        return text in request.TRUE
+    if of == fields.TEXT:
+        return text
+    parser = "ParseInt" if of == fields.NUMBER else "ParseBool"
+    reason = f"strconv.{parser}: parsing {json.dumps(text)}: invalid syntax"
+    raise fields.Unfit(f'Failed to coerce value {json.dumps(text)} for selector "{".".join(path)}": {reason}')
 
 
 def _unquoted(token: Token) -> str:

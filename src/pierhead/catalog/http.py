@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 from collections import deque
 from functools import lru_cache
 from http import HTTPStatus
@@ -15,6 +16,8 @@ from pierhead.catalog.core import Cancel, Core
 from pierhead.catalog.endpoints import kv
 from pierhead.catalog.reply import Rejected, Reply
 from pierhead.catalog.request import Request
+
+log = logging.getLogger(__name__)
 
 BODY_LIMIT = 8 << 20
 HEAD_LIMIT = 64 << 10
@@ -66,6 +69,9 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._refuse(400, "Upgrades are not spoken here")
+        except httptools.HttpParserCallbackError as error:
+            log.exception("A request could not be answered.", exc_info=error.__context__ or error)
+            self._refuse(500, "The catalog failed on this request; its log says why")
         except httptools.HttpParserError:
             self._refuse(400, "400 Bad Request")
         if self._is_partial and self._slow is None and self._transport:

@@ -99,7 +99,7 @@ def check(row: Check, of: Service | None) -> Shape:
         "ServiceName": of.name if of else "",
         "ServiceTags": (of.tags or ()) if of else (),
         "Type": row.kind,
-        "Definition": {},
+        "Definition": row.definition.get("shown", {}),
         "CreateIndex": row.create,
         "ModifyIndex": row.modify,
     }

@@ -16,8 +16,8 @@ DEFAULT_WAIT = timedelta(minutes=5)
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _DURATION = re.compile(rf"[-+]?(?:{_PART.pattern})+")
-_TRUE = {"1", "t", "T", "TRUE", "true", "True"}
-_FALSE = {"0", "f", "F", "FALSE", "false", "False"}
+TRUE = {"1", "t", "T", "TRUE", "true", "True"}
+FALSE = {"0", "f", "F", "FALSE", "false", "False"}
 _UINT64 = 1 << 64
 
 
@@ -44,9 +44,9 @@ class Request:
     def flag(self, name: str, *, refusal: str = "") -> bool:
         """The parameter is there and not false. Raises: Rejected 400 when it is neither true nor false."""
         value = self.get(name)
-        if value and value not in _TRUE and value not in _FALSE:
+        if value and value not in TRUE and value not in FALSE:
             raise Rejected(400, refusal or f"Invalid value for ?{name}")
-        return self.has(name) and value not in _FALSE
+        return self.has(name) and value not in FALSE
 
     def number(self, name: str) -> int:
         """The parameter as uint64. Raises: Rejected 500 with Go's words, as Consul does."""

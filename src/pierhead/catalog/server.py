@@ -10,6 +10,7 @@ import gc
 import logging
 import platform
 import resource
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ from pierhead.catalog.ledger import Batch
 from pierhead.catalog.probes import Probes
 from pierhead.catalog.records import Node
 from pierhead.catalog.state import State
-from pierhead.catalog.tokens import Scope, Tokens
+from pierhead.catalog.tokens import Grant, Tokens
 from pierhead.catalog.upkeep import Upkeep
 from pierhead.kit import errors
 
@@ -54,8 +55,10 @@ class Options:
     """The address of its own node; empty: `host`, or loopback when that is every address."""
     token: str = ""
     """The root token. Empty: everybody may do everything."""
-    scopes: tuple[Scope, ...] = ()
-    """Tokens that may do less."""
+    grants: tuple[Grant, ...] = ()
+    """Tokens that may do less; only with a root token."""
+    tls: ssl.SSLContext | None = None
+    """With it, the catalog is served over https only."""
     least_removal: timedelta = timedelta(minutes=1)
     """Lower limit of DeregisterCriticalServiceAfter."""
 
@@ -64,11 +67,12 @@ class Options:
 class Address:
     host: str
     port: int
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         host = "127.0.0.1" if self.host in _ANYWHERE else self.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"{self.scheme}://[{host}]:{self.port}" if ":" in host else f"{self.scheme}://{host}:{self.port}"
 
 
 async def run(options: Options) -> None:
@@ -87,7 +91,7 @@ async def serving(options: Options) -> AsyncIterator[Address]:
     loop = asyncio.get_running_loop()
     durable = Durable(options.data)
     context = await loop.run_in_executor(None, _load, durable, options)
-    core = Core(context, durable, Tokens(options.token, options.scopes))
+    core = Core(context, durable, Tokens(options.token, options.grants))
     connections: set[Connection] = set()
     server = await _listen(options, lambda: Connection(core, connections))
     context.port = server.sockets[0].getsockname()[1]
@@ -97,7 +101,7 @@ async def serving(options: Options) -> AsyncIterator[Address]:
     log.info("Listening.", extra={"address": f"{options.host}:{context.port}", "index": context.state.ledger.index})
     try:
         async with _until_failure(core.failed), _probing(core):
-            yield Address(options.host, context.port)
+            yield Address(options.host, context.port, "https" if options.tls else "http")
     finally:
         server.close()
         core.close()
@@ -109,7 +113,7 @@ async def serving(options: Options) -> AsyncIterator[Address]:
 async def _listen(options: Options, connect: Callable[[], Connection]) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     try:
-        return await loop.create_server(connect, options.host, options.port, backlog=_BACKLOG)
+        return await loop.create_server(connect, options.host, options.port, backlog=_BACKLOG, ssl=options.tls)
     except OSError as error:
         raise errors.Unavailable(
             f"The catalog cannot listen on {options.host}:{options.port}: {error.strerror or error}",

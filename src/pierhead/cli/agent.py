@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +9,12 @@ import typer
 
 from pierhead.agent.options import NO_ENGINE, Options
 from pierhead.boot import agent
-from pierhead.cli import console
+from pierhead.boot import catalog as access
+from pierhead.cli import config, console
 from pierhead.kit import address, log
 
 app = typer.Typer()
 
-Catalog = Annotated[str, typer.Option("--catalog", help="Address of the catalog: http://127.0.0.1:8500.")]
 Engine = Annotated[str, typer.Option("--engine", help="Address of the engine's API.")]
 NoEngine = Annotated[bool, typer.Option("--no-engine", help="This machine has no engine: only its files count.")]
 Services = Annotated[Path, typer.Option("--services", help="The folder of the files that declare host services.")]
@@ -39,7 +38,7 @@ Level = Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or
 @console.exits
 async def serve(
     data: Data,
-    catalog: Catalog = "http://127.0.0.1:8500",
+    catalog: config.Catalog = "",
     engine: Engine = "unix:///var/run/docker.sock",
     no_engine: NoEngine = False,
     services: Services = Path("/etc/pierhead/services.d"),
@@ -48,15 +47,17 @@ async def serve(
     mount: Mount = None,
     cluster: Cluster = "pier",
     level: Level = "INFO",
+    settings: config.Access = None,
 ) -> None:
-    """Register the engine's containers and this machine's host services until stopped. PIER_CATALOG_TOKEN is the
-    catalog's token."""
+    """Register the engine's containers and this machine's host services until stopped."""
+    told = config.with_catalog(settings, catalog)
     log.start(level)
     await agent.alone(
         Options(
             engine=NO_ENGINE if no_engine else engine,
-            catalog_url=catalog,
-            catalog_token=os.environ.get("PIER_CATALOG_TOKEN", ""),
+            catalog_url=told.catalog_url,
+            catalog_token=told.catalog.token,
+            catalog_tls=access.tls(told),
             advertise=advertise or address.own(),
             data=data,
             node_name=node_name,

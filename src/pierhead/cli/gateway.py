@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pierhead.boot import catalog as access
 from pierhead.boot import gateway
-from pierhead.cli import console
+from pierhead.cli import config, console
 from pierhead.gateway.options import Options
 from pierhead.kit import errors, log
 from pierhead.settings import values
 
 app = typer.Typer()
 
-Catalog = Annotated[str, typer.Option("--catalog", help="Address of the catalog: http://127.0.0.1:8500.")]
 Http = Annotated[str, typer.Option("--http", help="Address and port for HTTP; service ports use the same address.")]
 Admin = Annotated[str, typer.Option("--admin", help="Address and port of the status API; others must reach it.")]
 Data = Annotated[Path, typer.Option("--data", help="The folder of its files, sockets and last known state.")]
@@ -47,7 +46,7 @@ Keep = Annotated[bool, typer.Option("--keep/--no-keep", help="HAProxy goes on se
 @console.exits
 async def serve(
     data: Data,
-    catalog: Catalog = "http://127.0.0.1:8500",
+    catalog: config.Catalog = "",
     http: Http = "127.0.0.1:8080",
     admin: Admin = "127.0.0.1:4402",
     name: Name = "",
@@ -60,15 +59,18 @@ async def serve(
     pages: Pages = None,
     trust: Trust = "",
     proxy_protocol: ProxyProtocol = "",
+    settings: config.Access = None,
 ) -> None:
-    """Serve what the catalog's routes say until stopped. PIER_CATALOG_TOKEN is the catalog's token."""
+    """Serve what the catalog's routes say until stopped."""
+    told = config.with_catalog(settings, catalog)
     log.start()
     host, http_port = _address("--http", http)
     admin_host, admin_port = _address("--admin", admin)
     options = Options(
         name=name or f"gateway-{platform.node()}",
-        catalog_url=catalog,
-        catalog_token=os.environ.get("PIER_CATALOG_TOKEN", ""),
+        catalog_url=told.catalog_url,
+        catalog_token=told.catalog.token,
+        catalog_tls=access.tls(told),
         host=host,
         http_port=http_port,
         admin_host=admin_host,

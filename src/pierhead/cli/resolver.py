@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 from pierhead.boot import resolver
+from pierhead.cli import config as settings_file
 from pierhead.cli import console
-from pierhead.cli.config import File
 from pierhead.kit import log
 from pierhead.resolver import plan
 from pierhead.resolver.loop import Serving
-from pierhead.settings import load
 
 app = typer.Typer()
 
@@ -26,11 +24,16 @@ Print = Annotated[bool, typer.Option("--print", help="Print the names that were 
 @app.command("dns")
 @console.exits
 async def serve(
-    config: File = None, host: Host = "", port: Port = 0, upstream: Upstream = "", show: Print = False
+    config: settings_file.File = None,
+    catalog: settings_file.Catalog = "",
+    host: Host = "",
+    port: Port = 0,
+    upstream: Upstream = "",
+    show: Print = False,
 ) -> None:
     """Answer for the names of apps and services until stopped."""
     flags = {"resolver.host": host, "resolver.port": str(port or ""), "resolver.upstream": upstream}
-    settings = load.load(config, os.environ, {key: text for key, text in flags.items() if text})
+    settings = settings_file.with_catalog(config, catalog, {key: text for key, text in flags.items() if text})
     if show:
         options = resolver.options(settings)
         console.say(plan.describe(plan.records(resolver.known(settings), options.naming)) or "No names are known yet.")

@@ -40,7 +40,12 @@ async def run(options: Options) -> None:
     runner = await status.serve(proxy, known)
     try:
         async with (
-            Consul(options.catalog_url, options.catalog_token, connections=follow.CONNECTIONS) as client,
+            Consul(
+                options.catalog_url,
+                options.catalog_token,
+                tls=options.catalog_tls,
+                connections=follow.CONNECTIONS,
+            ) as client,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(follow.routes(client, known))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pierhead.wire.consul.tls import Tls
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -20,6 +22,7 @@ class Options:
     admin_port: int
     data: Path
     catalog_token: str = ""
+    catalog_tls: Tls | None = None
     haproxy: str = "haproxy"
     connection_limit: int = 10000
     drain_limit: timedelta = timedelta(minutes=15)

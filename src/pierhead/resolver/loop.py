@@ -18,6 +18,7 @@ from pierhead.resolver.plan import Naming, Records
 from pierhead.resolver.serve import Answering
 from pierhead.resolver.view import View
 from pierhead.wire.consul.client import Consul
+from pierhead.wire.consul.tls import Tls
 from pierhead.wire.dns import server
 from pierhead.wire.dns.forward import Upstream
 
@@ -33,6 +34,7 @@ _SAVE = timedelta(seconds=1)
 class Options:
     catalog_url: str = "http://127.0.0.1:8500"
     token: str = ""
+    tls: Tls | None = None
     naming: Naming = field(default_factory=Naming)
     host: str = "127.0.0.1"
     """Address to listen on, UDP and TCP."""
@@ -112,7 +114,7 @@ async def _follow(options: Options, following: Following) -> None:
     backoff = Backoff(limit=timedelta(seconds=5))
     while True:
         try:
-            async with Consul(options.catalog_url, options.token) as client:
+            async with Consul(options.catalog_url, options.token, tls=options.tls) as client:
                 await _in_step(client, options, following, backoff)
         except* errors.PierError as group:
             _away(following, str(_first(group)).splitlines()[0])

@@ -66,7 +66,28 @@ class Catalog:
     url: str = ""
     """Address of a Consul, `http://127.0.0.1:8500`; only with `mode = "consul"`."""
     token: str = ""
-    """Consul ACL token."""
+    """The token that every part of Pierhead shows to the catalog. With `mode = "embedded"` it is also the root token:
+    with one set, whoever shows no known token is refused. Empty: the embedded server lets everybody do everything."""
+    token_file: str = ""
+    """File that holds that token, instead of `token`; read at the start."""
+    grants_file: str = ""
+    """File of tokens that may do less than the root token, for the embedded server; docs/guides/catalog.md shows one.
+    Needs a root token. Read at the start."""
+    ca_file: str = ""
+    """File of the authorities (PEM) that the certificate of an https catalog is checked against. Empty: those that
+    this machine trusts."""
+    cert_file: str = ""
+    """File of the certificate (PEM) that every part of Pierhead shows to an https catalog. Empty: none."""
+    key_file: str = ""
+    """File of the key (PEM, no passphrase) of `cert_file`."""
+    tls_name: str = ""
+    """The name that the certificate of an https catalog must hold. Empty: the host of its address."""
+    server_cert_file: str = ""
+    """File of the certificate (PEM) of the embedded server, which then speaks https and nothing else. Empty: http."""
+    server_key_file: str = ""
+    """File of the key (PEM, no passphrase) of `server_cert_file`."""
+    server_client_ca_file: str = ""
+    """File of authorities (PEM): the embedded server then answers only clients with a certificate of theirs."""
     datacenter: str = "dc1"
     """Name of the datacenter that the embedded server answers for."""
 
@@ -205,7 +226,8 @@ class Settings:
 
     @property
     def catalog_url(self) -> str:
-        return self.catalog.url or f"http://{self.catalog.host}:{self.catalog.port}"
+        scheme = "https" if self.catalog.server_cert_file else "http"
+        return self.catalog.url or f"{scheme}://{self.catalog.host}:{self.catalog.port}"
 
     @property
     def registry_address(self) -> str:

@@ -45,9 +45,24 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
 
     `file` None: PIER_CONFIG, else `pier.toml` in the data folder, else /etc/pierhead/pier.toml, else none.
     Raises: Invalid (every wrong value, unknown key and unknown variable), NotFound (a file that was named),
-    Denied (it may not be read).
+    Denied (it may not be read). What `catalog.token_file` holds is `catalog.token`.
     """
-    return settings({key: found.value for key, found in explain(file, environ, flags).items()})
+    found = settings({key: found.value for key, found in explain(file, environ, flags).items()})
+    catalog = found.catalog
+    if not catalog.token_file:
+        return found
+    token = secret("catalog.token_file", Path(catalog.token_file))
+    return dataclasses.replace(found, catalog=dataclasses.replace(catalog, token=token))
+
+
+def secret(key: str, file: Path) -> str:
+    """The secret that the file named by a setting holds. Raises: Invalid (there is none), NotFound, Denied."""
+    if not _exists(file):
+        raise errors.NotFound(f"{key}: there is no file {file}.", hint="Make it with mode 600, the secret in it.")
+    text = _read(file).strip()
+    if not text or len(text.split()) != 1:
+        raise errors.Invalid(f"{key}: {file} must hold one secret and nothing else.")
+    return text
 
 
 def explain(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Mapping[str, Value]:
@@ -115,6 +130,23 @@ def check(found: Mapping[str, Value]) -> Iterator[Problem]:
         yield _problem("catalog.url", found["catalog.mode"], 'is needed with catalog.mode = "consul"')
     if held["catalog.mode"] == "embedded" and held["catalog.url"]:
         yield _problem("catalog.url", found["catalog.url"], 'is used only with catalog.mode = "consul"')
+    yield from _check_catalog_files(found, held)
+
+
+def _check_catalog_files(found: Mapping[str, Value], held: Mapping[str, Any]) -> Iterator[Problem]:
+    has_token = held["catalog.token"] or held["catalog.token_file"]
+    if held["catalog.token"] and held["catalog.token_file"]:
+        yield _problem("catalog.token_file", found["catalog.token_file"], "is there and catalog.token too: drop one")
+    if held["catalog.mode"] == "embedded" and held["catalog.grants_file"] and not has_token:
+        yield _problem("catalog.grants_file", found["catalog.grants_file"], "needs a root token: catalog.token_file")
+    for prefix in ("", "server_"):
+        cert, key = f"catalog.{prefix}cert_file", f"catalog.{prefix}key_file"
+        if bool(held[cert]) != bool(held[key]):
+            given, missing = (cert, key) if held[cert] else (key, cert)
+            yield _problem(given, found[given], f"needs {missing}")
+    if held["catalog.server_client_ca_file"] and not held["catalog.server_cert_file"]:
+        key = "catalog.server_client_ca_file"
+        yield _problem(key, found[key], "needs catalog.server_cert_file")
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,6 +24,13 @@ class Made:
     def pem(self) -> str:
         return self.chain + self.key
 
+    def write(self, folder: Path, name: str) -> tuple[Path, Path]:
+        """The files of the chain and of the key, in the folder."""
+        chain, key = folder / f"{name}.pem", folder / f"{name}.key"
+        chain.write_text(self.chain)
+        key.write_text(self.key)
+        return chain, key
+
 
 class Authority:
     def __init__(self) -> None:
@@ -33,8 +42,14 @@ class Authority:
     def pem(self) -> str:
         return _pem(self.certificate)
 
+    def write(self, folder: Path) -> Path:
+        """The file of its certificate, in the folder."""
+        file = folder / "ca.pem"
+        file.write_text(self.pem)
+        return file
+
     def make(self, *hosts: str, days: float = 90, weak: bool = False) -> Made:
-        """`weak`: a key that OpenSSL refuses to serve with."""
+        """For names and addresses. `weak`: a key that OpenSSL refuses to serve with."""
         key = rsa.generate_private_key(65537, 1024) if weak else ec.generate_private_key(ec.SECP256R1())  # noqa: S505
         certificate = self._signed(_name(hosts[0].replace("*", "any")), key.public_key(), days, hosts)
         plain = key.private_bytes(
@@ -68,7 +83,7 @@ class Authority:
         else:
             own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
             builder = builder.add_extension(own, critical=False)
-            names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+            names = x509.SubjectAlternativeName([_host(host) for host in hosts])
             builder = builder.add_extension(names, critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
@@ -88,6 +103,13 @@ _SIGNING = x509.KeyUsage(
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def _pem(certificate: x509.Certificate) -> str:

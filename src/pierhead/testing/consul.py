@@ -13,10 +13,11 @@ import os
 import resource
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,12 +37,42 @@ _FETCH_LIMIT = timedelta(minutes=3)
 _START_LIMIT = timedelta(seconds=30)
 _STOP_LIMIT = timedelta(seconds=10)
 _CONNECTIONS = 8000
+_PORTS = {"http": -1, "https": -1, "serf_wan": -1, "dns": -1, "grpc": -1}
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     url: str
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Who may ask: whoever shows a token, over https, with a certificate of the authority's."""
+
+    token: str
+    """The root token, a UUID."""
+    ca: Path
+    cert: Path
+    key: Path
+
+    @property
+    def config(self) -> dict[str, object]:
+        """What the server is told."""
+        return {
+            "acl": {"enabled": True, "default_policy": "deny", "tokens": {"master": self.token, "agent": self.token}},
+            "ca_file": str(self.ca),
+            "cert_file": str(self.cert),
+            "key_file": str(self.key),
+            "verify_incoming_https": True,
+        }
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """What a client shows and trusts."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.load_cert_chain(self.cert, self.key)
+        return context
 
 
 def program() -> Path:
@@ -59,15 +90,17 @@ def program() -> Path:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Running]:
+async def serving(folder: Path, guard: Guard | None = None) -> AsyncIterator[Running]:
     """One Consul server, its log on disk in `folder`, with a leader. Raises: Unavailable."""
     http, server, serf = ports.free(3)
-    command = await asyncio.to_thread(_prepare, folder, http, server, serf)
+    numbers = {**_PORTS, "server": server, "serf_lan": serf, ("https" if guard else "http"): http}
+    config = {**_config(), **(guard.config if guard else {}), "ports": numbers}
+    command = await asyncio.to_thread(_prepare, folder, config)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, preexec_fn=_raise_file_limit)
     try:
-        url = f"http://127.0.0.1:{http}"
-        if not await _becomes_ready(process, url):
+        url = f"{'https' if guard else 'http'}://127.0.0.1:{http}"
+        if not await _becomes_ready(process, url, guard):
             told = await asyncio.to_thread((folder / "log").read_text)
             raise errors.Unavailable(f"The real Consul did not start:\n{told[-2000:]}")
         yield Running(url, process.pid)
@@ -75,20 +108,19 @@ async def serving(folder: Path) -> AsyncIterator[Running]:
         await _stop(process)
 
 
-def _prepare(folder: Path, http: int, server: int, serf: int) -> list[str]:
+def _prepare(folder: Path, config: Mapping[str, object]) -> list[str]:
     """The command; its configuration is written."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "consul.json"
-    config.write_text(json.dumps(_config(http, server, serf)))
+    file = folder / "consul.json"
+    file.write_text(json.dumps(config))
     return [
         *(str(program()), "agent", "-server", "-bootstrap-expect=1", "-bind=127.0.0.1", "-node=probe"),
-        *(f"-data-dir={folder / 'data'}", f"-config-file={config}"),
+        *(f"-data-dir={folder / 'data'}", f"-config-file={file}"),
     ]
 
 
-def _config(http: int, server: int, serf: int) -> dict[str, object]:
+def _config() -> dict[str, object]:
     return {
-        "ports": {"http": http, "server": server, "serf_lan": serf, "serf_wan": -1, "dns": -1, "grpc": -1},
         "performance": {"raft_multiplier": 1},
         "limits": {"http_max_conns_per_client": _CONNECTIONS},
         "disable_update_check": True,
@@ -96,10 +128,12 @@ def _config(http: int, server: int, serf: int) -> dict[str, object]:
     }
 
 
-async def _becomes_ready(process: asyncio.subprocess.Process, url: str) -> bool:
+async def _becomes_ready(process: asyncio.subprocess.Process, url: str, guard: Guard | None) -> bool:
     """True once there is a leader and the node is in the catalog; False when it ended or took too long."""
     deadline = time.monotonic() + _START_LIMIT.total_seconds()
-    async with aiohttp.ClientSession() as session:
+    connector = aiohttp.TCPConnector(ssl=guard.context if guard else True)
+    headers = {"X-Consul-Token": guard.token} if guard else {}
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
         while time.monotonic() < deadline and process.returncode is None:
             if await _is_ready(session, url):
                 return True

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pierhead.testing import ports
+from pierhead.testing.authority import Authority
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PIER = Path(sys.executable).with_name("pier")
@@ -47,12 +48,15 @@ class Pierhead:
 
 @contextmanager
 def running(home: Path) -> Iterator[Pierhead]:
-    """A Pierhead of its own: own data folder, own ports, own name on the engine that runs. Nothing of it is left."""
+    """A Pierhead of its own: own data folder, own ports, own name on the engine that runs. Nothing of it is left.
+
+    Its catalog is served over https and lets only those in who show its token, so every part is seen to.
+    """
     api, registry, catalog, http, admin, dns = ports.free(6)
     first = 20000 + 40 * secrets.randbelow(290)
     (home / "pier.toml").write_text(
         f'cluster = "test-{secrets.token_hex(3)}"\n'
-        f"[api]\nport = {api}\n[registry]\nport = {registry}\n[catalog]\nport = {catalog}\n"
+        f"[api]\nport = {api}\n[registry]\nport = {registry}\n[catalog]\nport = {catalog}\n{_guarded(home)}"
         f"[gateway]\nhttp_port = {http}\nadmin_port = {admin}\n[resolver]\nport = {dns}\n"
         f"[host_ports]\nfirst = {first}\nlast = {first + 39}\n"
     )
@@ -63,6 +67,16 @@ def running(home: Path) -> Iterator[Pierhead]:
     finally:
         started.pier("down", check=False)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _guarded(home: Path) -> str:
+    """What the section `catalog` says of token and TLS; the files are there."""
+    authority = Authority()
+    cert, key = authority.make("127.0.0.1").write(home, "catalog")
+    token = home / "catalog-token"
+    token.write_text(secrets.token_hex(16))
+    files = {"token_file": token, "ca_file": authority.write(home), "server_cert_file": cert, "server_key_file": key}
+    return "".join(f'{name} = "{file}"\n' for name, file in files.items())
 
 
 class Repository:

@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from pierhead.catalog import server
-from pierhead.catalog.tokens import Scope
 from pierhead.kit import errors
-from pierhead.wire.consul import agent, health, kv, status
+from pierhead.wire.consul import agent, health, kv
 from pierhead.wire.consul.client import Consul
 
 ASK = "GET /v1/kv/watched?index={}&wait=10m HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -79,23 +78,6 @@ async def test_a_hundred_thousand_keys_are_listed(alone: str) -> None:
 
 async def _set(consul: Consul, numbers: range) -> None:
     await consul.put("/v1/txn", [{"KV": {"Verb": "set", "Key": f"many/{n:06d}", "Value": "eA=="}} for n in numbers])
-
-
-async def test_tokens_decide_who_may_do_what(tmp_path: Path) -> None:
-    scopes = (Scope("gateway", keys="pier/", writes=True),)
-    options = server.Options(port=0, data=tmp_path, node_name="probe", token="root", scopes=scopes)
-    async with server.serving(options) as address:
-        async with Consul(address.url) as nobody:
-            assert await status.leader(nobody)
-            with pytest.raises(errors.Denied):
-                await health.service(nobody, "web")
-        async with Consul(address.url, "gateway") as gateway:
-            await agent.register(gateway, agent.Registration("web"))
-            assert await kv.put(gateway, "pier/x", b"1")
-            with pytest.raises(errors.Denied):
-                await kv.put(gateway, "other", b"1")
-        async with Consul(address.url, "root") as root:
-            assert await kv.put(root, "other", b"1")
 
 
 async def test_a_service_that_stays_critical_is_removed_when_it_is_to(tmp_path: Path) -> None:

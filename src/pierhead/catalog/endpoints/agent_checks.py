@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pierhead.catalog import decode, registry, render, reply
-from pierhead.catalog.endpoints import agent_services, definitions, shapes
+from pierhead.catalog import decode, fields, registry, render, reply
+from pierhead.catalog.endpoints import agent_services, definitions, selection, shapes
 from pierhead.catalog.endpoints import context as endpoint
 from pierhead.catalog.endpoints.context import Context
 from pierhead.catalog.records import CRITICAL, PASSING, WARNING, Check
@@ -16,10 +16,10 @@ _OUTPUT_LIMIT = 4096
 def checks(context: Context, request: Request, tail: str) -> Outcome:
     found = {}
     for row in context.state.checks_on(context.node):
-        if row.id != registry.ALIVE:
+        if row.id != registry.ALIVE and selection.is_visible(context, row):
             shape = render.check(row, context.state.service(row.node, row.service_id))
             found[row.id] = {**shape, "Output": context.upkeep.outputs.get(row.key, row.output)}
-    return reply.of(endpoint.selected_map(request, found))
+    return reply.of(endpoint.selected_map(request, found, fields.CHECK))
 
 
 def register(context: Context, request: Request, tail: str) -> Outcome:
@@ -32,6 +32,7 @@ def register(context: Context, request: Request, tail: str) -> Outcome:
     service_id = body.get("ServiceID", "")
     if service_id and context.state.service(context.node, service_id) is None:
         raise Rejected(404, f'ServiceID "{service_id}" does not exist')
+    require_write(context, service_id)
     check_id = body.get("CheckID") or body.get("ID") or body["Name"]
     agent_services.put_check(context, definitions.row(body, context.node, check_id, body["Name"], service_id))
     return endpoint.done()
@@ -41,6 +42,7 @@ def deregister(context: Context, request: Request, tail: str) -> Outcome:
     row = context.state.check(context.node, endpoint.required(tail, "check ID"))
     if row is None:
         raise Rejected(404, f'Unknown check ID "{tail}"')
+    require_write(context, row.service_id)
     registry.drop_check(context.state, row)
     return endpoint.done()
 
@@ -65,6 +67,12 @@ def update(context: Context, request: Request, tail: str) -> Outcome:
     return _report(context, tail, status, body.get("Output", ""))
 
 
+def require_write(context: Context, service_id: str) -> None:
+    """Nothing, when the checks of that service, or of the agent's node, may be written. Raises: Rejected 403."""
+    of = context.state.service(context.node, service_id)
+    context.access.require_own("service" if of else "node", of.name if of else context.node)
+
+
 def _report(context: Context, check_id: str, status: str, output: str) -> Outcome:
     row = _ttl_check(context, check_id)
     if len(output) > _OUTPUT_LIMIT:
@@ -78,4 +86,5 @@ def _ttl_check(context: Context, check_id: str) -> Check:
     row = context.state.check(context.node, endpoint.required(check_id, "check ID"))
     if row is None or row.kind != "ttl":
         raise Rejected(404, f'CheckID "{check_id}" does not have associated TTL')
+    require_write(context, row.service_id)
     return row

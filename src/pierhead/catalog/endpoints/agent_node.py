@@ -13,6 +13,7 @@ from pierhead.catalog.request import Request
 
 
 def self_(context: Context, request: Request, tail: str) -> Outcome:
+    context.access.require_read("agent", context.node)
     return reply.of(
         {
             "Config": {
@@ -34,11 +35,14 @@ def self_(context: Context, request: Request, tail: str) -> Outcome:
 
 
 def members(context: Context, request: Request, tail: str) -> Outcome:
-    return reply.of([] if request.flag("wan") else [_member(context)])
+    is_seen = context.access.reads("node", context.node) and not request.flag("wan")
+    return reply.of([_member(context)] if is_seen else [])
 
 
 def maintenance(context: Context, request: Request, tail: str) -> Outcome:
-    if agent_services.is_enabled(request):
+    enable = agent_services.is_enabled(request)
+    context.access.require_write("node", context.node)
+    if enable:
         registry.hold_node(context.state, context.node, request.get("reason"))
     else:
         registry.release_node(context.state, context.node)
@@ -47,10 +51,12 @@ def maintenance(context: Context, request: Request, tail: str) -> Outcome:
 
 def reload(context: Context, request: Request, tail: str) -> Outcome:
     """There is no configuration to read again."""
+    context.access.require_write("agent", context.node)
     return endpoint.done()
 
 
 def refuse_cluster(context: Context, request: Request, tail: str) -> Outcome:
+    context.access.require_write("operator")
     raise Rejected(400, "This catalog is one server: it has no members to join, leave or remove")
 
 

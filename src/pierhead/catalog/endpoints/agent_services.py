@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
-from pierhead.catalog import decode, registry, render, reply
+from pierhead.catalog import decode, fields, registry, render, reply
 from pierhead.catalog.endpoints import context as endpoint
 from pierhead.catalog.endpoints import definitions, shapes
 from pierhead.catalog.endpoints.context import Context
@@ -23,8 +24,11 @@ _META_PAIRS_LIMIT = 64
 
 def register(context: Context, request: Request, tail: str) -> Outcome:
     body = decode.document(request.body, shapes.AGENT_SERVICE)
-    service = read_service(body, context.node, name_field="Name")
-    checks = [*([body["Check"]] if "Check" in body else []), *body.get("Checks", [])]
+    service = _with_addresses(read_service(body, context.node, name_field="Name"))
+    old = context.state.service(context.node, service.id)
+    for name in {service.name, *([old.name] if old else [])}:
+        context.access.require_own("service", name)
+    checks = [check for check in (body.get("Check"), *body.get("Checks", [])) if check]
     for check in checks:
         definitions.validate(check)
         if check.get("Status") and not definitions.is_status(check["Status"]):
@@ -32,28 +36,36 @@ def register(context: Context, request: Request, tail: str) -> Outcome:
     context.state.put(service)
     ids = {_put_check(context, service, check, number, len(checks)) for number, check in enumerate(checks, 1)}
     if request.flag("replace-existing-checks"):
-        for old in context.state.checks(context.node, service.id):
-            if old.id not in ids and not old.id.startswith(registry.SERVICE_MAINTENANCE):
-                registry.drop_check(context.state, old)
+        for row in context.state.checks(context.node, service.id):
+            if row.id not in ids and not row.id.startswith(registry.SERVICE_MAINTENANCE):
+                registry.drop_check(context.state, row)
     return endpoint.done()
 
 
 def deregister(context: Context, request: Request, tail: str) -> Outcome:
     service = _known(context, endpoint.required(tail, "service ID"), f'Unknown service ID "{tail}"')
+    context.access.require_own("service", service.name)
     registry.drop_service(context.state, context.node, service.id)
     return endpoint.done()
 
 
 def services(context: Context, request: Request, tail: str) -> Outcome:
-    rows = [row for row in context.state.services_on(context.node) if row.id != registry.SERVER]
+    rows = [
+        row
+        for row in context.state.services_on(context.node)
+        if row.id != registry.SERVER and context.access.reads("service", row.name)
+    ]
     return reply.of(
-        endpoint.selected_map(request, {row.id: render.agent_service(row, context.state.datacenter) for row in rows})
+        endpoint.selected_map(
+            request, {row.id: render.agent_service(row, context.state.datacenter) for row in rows}, fields.SERVICE
+        )
     )
 
 
 def service(context: Context, request: Request, tail: str) -> Outcome:
     """Waits by `hash`: the answer carries the hash of its content in X-Consul-ContentHash."""
     row = _known(context, endpoint.required(tail, "service ID"), f"unknown service ID: {tail}")
+    context.access.require_read("service", row.name)
     shape = render.agent_service(row, context.state.datacenter)
     digest = format(crc32(reply.encode(shape)), "016x")
     answer = reply.of({**shape, "ContentHash": digest}, headers=(("X-Consul-ContentHash", digest),))
@@ -65,6 +77,7 @@ def service(context: Context, request: Request, tail: str) -> Outcome:
 def maintenance(context: Context, request: Request, tail: str) -> Outcome:
     enable = is_enabled(request)
     row = _known(context, endpoint.required(tail, "service ID"), f'No service registered with ID "{tail}"')
+    context.access.require_own("service", row.name)
     if enable:
         registry.hold_service(context.state, row, request.get("reason"))
     else:
@@ -74,6 +87,7 @@ def maintenance(context: Context, request: Request, tail: str) -> Outcome:
 
 def health_by_name(context: Context, request: Request, tail: str) -> Outcome:
     name = endpoint.required(tail, "service Name")
+    context.access.require_read("service", name)
     rows = [row for row in context.state.services_on(context.node) if row.name.lower() == name.lower()]
     shapes_ = [_health(context, row) for row in rows]
     if not rows:
@@ -85,7 +99,8 @@ def health_by_name(context: Context, request: Request, tail: str) -> Outcome:
 def health_by_id(context: Context, request: Request, tail: str) -> Outcome:
     row = context.state.service(context.node, endpoint.required(tail, "serviceID"))
     if row is None:
-        return _verdict(request, 404, None, f"ServiceId {tail} not found")
+        return _verdict(request, 404, _NO_HEALTH, f"ServiceId {tail} not found")
+    context.access.require_read("service", row.name)
     shape = _health(context, row)
     return _verdict(request, _STATUS_CODES[shape["AggregatedStatus"]], shape, shape["AggregatedStatus"])
 
@@ -111,6 +126,8 @@ def read_service(body: Mapping[str, Any], node: str, *, name_field: str) -> Serv
     weights = body.get("Weights", {})
     if weights and weights.get("Passing", 0) < 1:
         raise Rejected(400, "Invalid Weights: Passing must be greater than 0")
+    if weights.get("Warning", 0) < 0:
+        raise Rejected(400, "Invalid Weights: Warning must be greater or equal than 0")
     tagged = {
         key: {"Address": value.get("Address", ""), "Port": value.get("Port", 0)}
         for key, value in body.get("TaggedAddresses", {}).items()
@@ -129,7 +146,19 @@ def read_service(body: Mapping[str, Any], node: str, *, name_field: str) -> Serv
     )
 
 
+_NO_HEALTH = {"AggregatedStatus": CRITICAL, "Service": None, "Checks": None}
 _STATUS_CODES = {PASSING: 200, WARNING: 429, CRITICAL: 503, MAINTENANCE: 503}
+
+
+def _with_addresses(row: Service) -> Service:
+    """The service with the tagged addresses that an agent adds for an address that is an IP's."""
+    try:
+        version = ipaddress.ip_address(row.address).version
+    except ValueError:
+        return row
+    own = {"Address": row.address, "Port": row.port}
+    given = row.tagged_addresses or {}
+    return replace(row, tagged_addresses={**{f"{net}_ipv{version}": own for net in ("lan", "wan")}, **given})
 
 
 def _known(context: Context, service_id: str, refusal: str) -> Service:
@@ -184,7 +213,9 @@ def _check_meta(meta: Mapping[str, str]) -> None:
             400, f"Invalid Service Meta: Node metadata cannot contain more than {_META_PAIRS_LIMIT} key/value pairs"
         )
     for key, value in meta.items():
-        if not _META_KEY.fullmatch(key):
+        if not key:
+            reason = "Key cannot be blank"
+        elif not _META_KEY.fullmatch(key):
             reason = "Key contains invalid characters"
         elif len(value) > _META_VALUE_LIMIT:
             reason = f"Value is too long (limit: {_META_VALUE_LIMIT} characters)"

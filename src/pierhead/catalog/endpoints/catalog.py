@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from pierhead.catalog import decode, registry, render, reply
-from pierhead.catalog.endpoints import agent_services, selection, shapes
+from pierhead.catalog import decode, fields, registry, render, reply
+from pierhead.catalog.endpoints import agent_services, definitions, selection, shapes
 from pierhead.catalog.endpoints import context as endpoint
 from pierhead.catalog.endpoints.context import Context
 from pierhead.catalog.records import CRITICAL, Check, Node
 from pierhead.catalog.reply import Outcome, Rejected, Watch
 from pierhead.catalog.request import Request
+from pierhead.catalog.tokens import denied
+
+_NODE_ID = re.compile(r"(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?")
 
 
 def datacenters(context: Context, request: Request, tail: str) -> Outcome:
@@ -21,8 +24,8 @@ def datacenters(context: Context, request: Request, tail: str) -> Outcome:
 
 def nodes(context: Context, request: Request, tail: str) -> Outcome:
     def value() -> list[Any]:
-        rows = [row for row in context.state.all(Node) if selection.has_node_meta(context, request, row.name)]
-        return endpoint.selected(request, [render.node(row, context.state.datacenter) for row in rows])
+        rows = [row for row in context.state.all(Node) if selection.is_chosen_node(context, request, row.name)]
+        return endpoint.selected(request, [render.node(row, context.state.datacenter) for row in rows], fields.NODE)
 
     return endpoint.watch(context, request, ("nodes",), value)
 
@@ -31,9 +34,10 @@ def services(context: Context, request: Request, tail: str) -> Outcome:
     is_chosen = request.has("filter") or request.has("node-meta")
 
     def value() -> dict[str, list[str]]:
+        names = [name for name in context.state.names() if context.access.reads("service", name)]
         if not is_chosen:
-            return {name: _all_tags(context, name) for name in context.state.names()}
-        return {name: tags for name in context.state.names() if (tags := _tags(context, request, name)) is not None}
+            return {name: _all_tags(context, name) for name in names}
+        return {name: tags for name in names if (tags := _tags(context, request, name)) is not None}
 
     return endpoint.watch(context, request, ("services",), value)
 
@@ -46,7 +50,7 @@ def service(context: Context, request: Request, tail: str) -> Outcome:
         for row in selection.services(context, request, name):
             if on := context.state.node(row.node):
                 found.append(render.flat_service(row, on, context.state.datacenter))
-        return endpoint.selected(request, found)
+        return endpoint.selected(request, found, fields.FLAT_SERVICE)
 
     return endpoint.watch(context, request, (f"service:{name.lower()}",), value)
 
@@ -62,7 +66,9 @@ def node_services(context: Context, request: Request, tail: str) -> Outcome:
 def register(context: Context, request: Request, tail: str) -> Outcome:
     body = decode.document(request.body, shapes.CATALOG_REGISTER)
     _refuse_elsewhere(context, body)
-    put_node(context, body)
+    changed = put_node(context, body)
+    if changed.modify == context.state.ledger.next:
+        context.access.require_write("node", body["Node"])
     if "Service" in body:
         put_service(context, body["Node"], body["Service"])
     for check in [*([body["Check"]] if "Check" in body else []), *body.get("Checks", [])]:
@@ -73,6 +79,7 @@ def register(context: Context, request: Request, tail: str) -> Outcome:
 def deregister(context: Context, request: Request, tail: str) -> Outcome:
     body = decode.document(request.body, shapes.CATALOG_DEREGISTER)
     _refuse_elsewhere(context, body)
+    _require_removal(context, body)
     row = context.state.node(body["Node"])
     if row is None:
         return reply.of(True)
@@ -88,15 +95,17 @@ def deregister(context: Context, request: Request, tail: str) -> Outcome:
     return reply.of(True)
 
 
-def put_node(context: Context, body: Mapping[str, Any]) -> Node:
+def put_node(context: Context, body: Mapping[str, Any], *, needs_address: bool = True) -> Node:
     """The node that the body describes is there; `SkipNodeUpdate` leaves one that is there as it is."""
     old = context.state.node(body["Node"])
     if body.get("SkipNodeUpdate") and old:
         return old
-    if not body.get("Address"):
+    if needs_address and not body.get("Address"):
         raise Rejected(400, "Must provide address if SkipNodeUpdate is not set")
     if old and old.name == context.node:
         return old
+    if not _NODE_ID.fullmatch(body.get("ID", "")):
+        raise Rejected(400, "Bad node ID: uuid string is wrong length")
     row = Node(
         name=body["Node"],
         address=body["Address"],
@@ -111,16 +120,25 @@ def put_service(context: Context, node: str, body: Mapping[str, Any]) -> None:
     """The service that the body describes is on the node, which is there."""
     if not body.get("Service"):
         raise Rejected(400, "Must provide service name with ID" if body.get("ID") else "Must provide service name")
-    context.state.put(agent_services.read_service(body, node, name_field="Service"))
+    row = agent_services.read_service(body, node, name_field="Service")
+    old = context.state.service(node, row.id)
+    for name in {row.name, *([old.name] if old else [])}:
+        context.access.require_write("service", name)
+    context.state.put(row)
 
 
 def put_check(context: Context, node: str, body: Mapping[str, Any]) -> None:
     """The check that the body describes is on the node, which is there."""
     service_id = body.get("ServiceID", "")
-    if service_id and context.state.service(node, service_id) is None:
+    of = context.state.service(node, service_id) if service_id else None
+    if service_id and of is None:
         raise Rejected(400, f'failed inserting check: Missing service registration on node "{node}"')
+    context.access.require_write("service" if of else "node", of.name if of else node)
     check_id = body.get("CheckID") or body.get("Name", "")
-    old = context.state.check(node, check_id)
+    if not check_id:
+        raise Rejected(400, f'failed inserting check: object missing primary index on node "{node}"')
+    old, told = context.state.check(node, check_id), body.get("Definition") or {}
+    is_run_here = old is not None and bool(old.definition.keys() - {definitions.SHOWN})
     row = Check(
         node=node,
         id=check_id,
@@ -129,9 +147,10 @@ def put_check(context: Context, node: str, body: Mapping[str, Any]) -> None:
         notes=body.get("Notes", ""),
         output=body.get("Output", ""),
         service_id=service_id,
-        kind=old.kind if old else "",
+        kind=old.kind if old else definitions.shown_kind(told),
+        definition=old.definition if old and is_run_here else definitions.shown(told),
     )
-    context.state.put(replace(row, definition=old.definition) if old else row)
+    context.state.put(row)
 
 
 def _node(context: Context, request: Request, tail: str, *, as_list: bool) -> Watch:
@@ -139,10 +158,11 @@ def _node(context: Context, request: Request, tail: str, *, as_list: bool) -> Wa
 
     def value() -> Any:
         row = context.state.node(name)
-        if row is None:
-            return None
-        found = {each.id: render.service(each) for each in context.state.services_on(name)}
-        kept = endpoint.selected_map(request, found)
+        if row is None or not context.access.reads("node", row.name):
+            return {"Node": None, "Services": None} if as_list else None
+        rows = [each for each in context.state.services_on(name) if context.access.reads("service", each.name)]
+        found = {each.id: render.service(each) for each in rows}
+        kept = endpoint.selected_map(request, found, fields.SERVICE)
         return {
             "Node": render.node(row, context.state.datacenter),
             "Services": list(kept.values()) if as_list else kept,
@@ -153,10 +173,9 @@ def _node(context: Context, request: Request, tail: str, *, as_list: bool) -> Wa
 
 def _tags(context: Context, request: Request, name: str) -> list[str] | None:
     """The tags of all instances, or None when the request wants none of them."""
-    rows = [row for row in context.state.services(name) if selection.has_node_meta(context, request, row.node)]
+    rows = [row for row in context.state.services(name) if selection.is_chosen_node(context, request, row.node)]
     if request.has("filter"):
-        flat = {"ServiceName": name}
-        rows = [row for row in rows if endpoint.selected(request, [{**flat, **_flat(context, row)}])]
+        rows = [row for row in rows if endpoint.selected(request, [_flat(context, row)], fields.FLAT_SERVICE)]
     return list(dict.fromkeys(tag for row in rows for tag in row.tags or ())) if rows else None
 
 
@@ -173,6 +192,18 @@ def _all_tags(context: Context, name: str) -> list[str]:
 def _flat(context: Context, row: Any) -> dict[str, Any]:
     on = context.state.node(row.node)
     return render.flat_service(row, on, context.state.datacenter) if on else {}
+
+
+def _require_removal(context: Context, body: Mapping[str, Any]) -> None:
+    """Nothing, for whoever may write the node, or the service that is meant. Raises: Rejected 403."""
+    access, node = context.access, body["Node"]
+    if access.writes("node", node):
+        return
+    check = context.state.check(node, body["CheckID"]) if body.get("CheckID") else None
+    of = context.state.service(node, body.get("ServiceID") or (check.service_id if check else ""))
+    if of is None:
+        raise denied()
+    access.require_write("service", of.name)
 
 
 def _refuse_elsewhere(context: Context, body: Mapping[str, Any]) -> None:

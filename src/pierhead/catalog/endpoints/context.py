@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pierhead.catalog import filters, reply
+from pierhead.catalog.fields import Struct
 from pierhead.catalog.records import Check, Service
 from pierhead.catalog.reply import Rejected, Reply, Watch
 from pierhead.catalog.request import Request
 from pierhead.catalog.state import State
+from pierhead.catalog.tokens import ROOT, Access
 from pierhead.catalog.upkeep import Upkeep
 
 VERSION = "1.8.7"
@@ -23,6 +25,8 @@ class Event:
     name: str
     payload: str
     time: int
+    filters: tuple[str, ...] = ("", "", "")
+    """By node, service and tag."""
 
 
 @dataclass(slots=True)
@@ -36,6 +40,8 @@ class Context:
     port: int
     now: float = 0.0
     """Seconds on the clock that deadlines are set by."""
+    access: Access = ROOT
+    """What the token of this request allows."""
     events: list[Event] = field(default_factory=list)
     tags: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     """The tags of each service, as of the index at which it last changed."""
@@ -51,18 +57,16 @@ def watch(
     return Watch(at, topics, lambda: reply.of(value()), is_cached=True)
 
 
-def selected(request: Request, shapes: Sequence[Any]) -> list[Any]:
-    """The shapes that the request's filter keeps. Raises: Rejected for a filter that is none."""
+def selected(request: Request, shapes: Sequence[Any], of: Struct) -> list[Any]:
+    """The shapes that the request's filter keeps; `of` says what it may ask. Raises: Rejected for one that is none."""
     expression = request.get("filter")
-    return filters.select(expression, shapes) if expression else list(shapes)
+    return filters.select(expression, shapes, of) if expression else list(shapes)
 
 
-def selected_map(request: Request, shapes: dict[str, Any]) -> dict[str, Any]:
-    """The entries whose values the request's filter keeps."""
-    expression = request.get("filter")
-    if not expression:
-        return shapes
-    return {key: shape for key, shape in shapes.items() if filters.select(expression, [shape])}
+def selected_map(request: Request, shapes: dict[str, Any], of: Struct) -> dict[str, Any]:
+    """The entries whose values the request's filter keeps. Raises: Rejected for a filter that is none."""
+    kept = {id(shape) for shape in selected(request, list(shapes.values()), of)}
+    return {key: shape for key, shape in shapes.items() if id(shape) in kept}
 
 
 def required(tail: str, what: str) -> str:

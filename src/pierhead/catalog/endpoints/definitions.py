@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from pierhead.catalog import request
 from pierhead.catalog.records import CRITICAL, STATUSES, Check
 from pierhead.catalog.reply import Rejected
 
@@ -15,6 +16,8 @@ _TEXTS = {"Header": "header", "Method": "method", "Body": "body", "TLSServerName
 _FLAGS = {"GRPCUseTLS": "grpc_tls", "TLSSkipVerify": "tls_skip_verify", "DisableRedirects": "no_redirects"}
 _COUNTS = {"SuccessBeforePassing": "rise", "FailuresBeforeCritical": "fall"}
 _LEAST_INTERVAL = timedelta(seconds=1)
+SHOWN = "shown"
+"""Where the definition of a check that somebody else runs is kept."""
 
 
 def validate(body: Mapping[str, Any]) -> None:
@@ -54,6 +57,19 @@ def kind(body: Mapping[str, Any]) -> str:
         if body.get(field):
             return name
     return "alias" if body.get("AliasService") or body.get("AliasNode") else "ttl"
+
+
+def shown(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition of a check that somebody else runs: kept for them, never acted on."""
+    values = {
+        name: request.duration_text(value) if isinstance(value, timedelta) else value for name, value in body.items()
+    }
+    return {SHOWN: values} if any(values.values()) else {}
+
+
+def shown_kind(body: Mapping[str, Any]) -> str:
+    """`http` or `tcp` for a definition of such a check, else empty."""
+    return next((name for name in ("http", "tcp") if body.get(_PROBES[name])), "")
 
 
 def is_status(status: str) -> bool:

@@ -6,21 +6,32 @@ import base64
 import uuid
 from typing import Any
 
+import re2
+
 from pierhead.catalog import reply
 from pierhead.catalog.endpoints import context as endpoint
 from pierhead.catalog.endpoints.context import Context, Event
-from pierhead.catalog.reply import Outcome
+from pierhead.catalog.reply import Outcome, Rejected
 from pierhead.catalog.request import Request
 
 _KEPT = 256
+_LIMIT = 512
+"""Bytes of a name and its payload, as in Consul."""
 
 
 def fire(context: Context, request: Request, tail: str) -> Outcome:
     name = endpoint.required(tail, "name")
-    event = Event(str(uuid.uuid4()), name, base64.b64encode(request.body).decode(), context.state.ledger.next)
-    context.events.append(event)
-    del context.events[:-_KEPT]
-    context.state.ledger.touch(("events",))
+    context.access.require_write("event", name)
+    filters = tuple(request.get(each) for each in ("node", "service", "tag"))
+    concerned = _concerns(context, *filters)
+    if len(name) + len(request.body) > _LIMIT:
+        raise Rejected(400, f"user event exceeds configured limit of {_LIMIT} bytes before encoding")
+    payload = base64.b64encode(request.body).decode()
+    event = Event(str(uuid.uuid4()), name, payload, context.state.ledger.next, filters)
+    if concerned:
+        context.events.append(event)
+        del context.events[:-_KEPT]
+        context.state.ledger.touch(("events",))
     return reply.of(_render(event))
 
 
@@ -28,9 +39,32 @@ def list_(context: Context, request: Request, tail: str) -> Outcome:
     name = request.get("name")
 
     def value() -> list[Any]:
-        return [_render(event) for event in context.events if name in ("", event.name)]
+        found = [event for event in context.events if name in ("", event.name)]
+        return [_render(event) for event in found if context.access.reads("event", event.name)]
 
     return endpoint.watch(context, request, ("events",), value)
+
+
+def _concerns(context: Context, node: str, service: str, tag: str) -> bool:
+    """The event is for this server's own node: by its name, and by a service on it. Raises: Rejected 400."""
+    if tag and not service:
+        raise Rejected(400, "Cannot provide tag filter without service filter")
+    patterns = [_pattern(what, text) for what, text in (("node", node), ("service", service), ("tag", tag))]
+    if not patterns[0].search(context.node):
+        return False
+    if not service:
+        return True
+    named = [row for row in context.state.services_on(context.node) if patterns[1].search(row.name)]
+    return any(not tag or any(patterns[2].search(each) for each in row.tags or ()) for row in named)
+
+
+def _pattern(what: str, text: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text, options)
+    except re2.error as error:
+        raise Rejected(400, f"Invalid {what} filter: error parsing regexp: {error}") from None
 
 
 def _render(event: Event) -> dict[str, Any]:
@@ -38,9 +72,9 @@ def _render(event: Event) -> dict[str, Any]:
         "ID": event.id,
         "Name": event.name,
         "Payload": event.payload or None,
-        "NodeFilter": "",
-        "ServiceFilter": "",
-        "TagFilter": "",
+        "NodeFilter": event.filters[0],
+        "ServiceFilter": event.filters[1],
+        "TagFilter": event.filters[2],
         "Version": 1,
         "LTime": event.time,
     }

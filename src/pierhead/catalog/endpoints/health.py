@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pierhead.catalog import render, reply
+from pierhead.catalog import fields, render, reply
 from pierhead.catalog.endpoints import context as endpoint
 from pierhead.catalog.endpoints import selection
 from pierhead.catalog.endpoints.context import Context
@@ -23,7 +23,7 @@ def service(context: Context, request: Request, tail: str) -> Outcome:
     def value() -> list[Any]:
         rows = selection.services(context, request, name)
         kept = [row for row in rows if not passing_only or _is_passing(context, row)]
-        return endpoint.selected(request, [render.entry(context.state, row) for row in kept])
+        return endpoint.selected(request, [render.entry(context.state, row) for row in kept], fields.ENTRY)
 
     return endpoint.watch(context, request, (f"service:{name.lower()}",), value)
 
@@ -34,7 +34,7 @@ def checks(context: Context, request: Request, tail: str) -> Outcome:
     def value() -> list[Any]:
         rows = selection.services(context, request, name)
         found = [render.check(check, row) for row in rows for check in context.state.checks(row.node, row.id)]
-        return endpoint.selected(request, found)
+        return endpoint.selected(request, found, fields.CHECK)
 
     return endpoint.watch(context, request, (f"service:{name.lower()}",), value)
 
@@ -43,22 +43,25 @@ def node(context: Context, request: Request, tail: str) -> Outcome:
     name = endpoint.required(tail, "node name")
 
     def value() -> list[Any]:
-        return endpoint.selected(request, [_render(context, row) for row in context.state.checks_on(name)])
+        rows = [row for row in context.state.checks_on(name) if selection.is_visible(context, row)]
+        return endpoint.selected(request, [_render(context, row) for row in rows], fields.CHECK)
 
     return endpoint.watch(context, request, (f"node:{name.lower()}",), value)
 
 
 def state(context: Context, request: Request, tail: str) -> Outcome:
     status = endpoint.required(tail, "check state")
-    if not any(request.has(name) for name in ("filter", "node-meta", "near")):
+    if context.access.is_root and not any(request.has(name) for name in ("filter", "node-meta", "near")):
         return Watch(
             context.state.ledger.changed("checks"), ("checks",), lambda: _every(context, status), is_cached=True
         )
 
     def value() -> list[Any]:
         rows = [row for row in context.state.all(Check) if status in ("any", row.status)]
-        kept = [row for row in rows if selection.has_node_meta(context, request, row.node)]
-        return endpoint.selected(request, [_render(context, row) for row in selection.nearest(context, request, kept)])
+        seen = [row for row in rows if selection.is_visible(context, row)]
+        kept = [row for row in seen if selection.is_chosen_node(context, request, row.node)]
+        shapes = [_render(context, row) for row in selection.nearest(context, request, kept)]
+        return endpoint.selected(request, shapes, fields.CHECK)
 
     return endpoint.watch(context, request, ("checks",), value)
 

@@ -10,6 +10,7 @@ from pierhead.catalog.endpoints.context import Context
 from pierhead.catalog.records import Pair
 from pierhead.catalog.reply import Outcome, Rejected, Reply, Watch
 from pierhead.catalog.request import Request
+from pierhead.catalog.tokens import denied
 
 VALUE_LIMIT = 512 * 1024
 
@@ -21,7 +22,9 @@ def read(context: Context, request: Request, tail: str) -> Outcome:
         return _keys(context, request, tail)
     if request.has("recurse"):
         return _tree(context, tail)
-    return _one(context, request, endpoint.required(tail, "key name"))
+    key = endpoint.required(tail, "key name")
+    context.access.require_read("key", key)
+    return _one(context, request, key)
 
 
 def write(context: Context, request: Request, tail: str) -> Outcome:
@@ -29,6 +32,7 @@ def write(context: Context, request: Request, tail: str) -> Outcome:
     _refuse_together(request, ("cas", "acquire", "release"))
     if len(request.body) > VALUE_LIMIT:
         raise too_large(len(request.body))
+    context.access.require_write("key", key)
     flags = request.number("flags") if request.has("flags") else 0
     value = base64.b64encode(request.body).decode()
     return reply.of(_put(context, request, key, value, flags) is not None)
@@ -37,9 +41,12 @@ def write(context: Context, request: Request, tail: str) -> Outcome:
 def delete(context: Context, request: Request, tail: str) -> Outcome:
     _refuse_together(request, ("cas", "recurse"))
     if request.has("recurse"):
+        if not context.access.writes_all("key", tail):
+            raise denied()
         locks.delete_tree(context.state, tail)
         return reply.of(True)
     key = endpoint.required(tail, "key name")
+    context.access.require_write("key", key)
     if request.has("cas"):
         return reply.of(locks.delete_if(context.state, key, request.number("cas")))
     if pair := context.state.pair(key):
@@ -47,12 +54,12 @@ def delete(context: Context, request: Request, tail: str) -> Outcome:
     return reply.of(True)
 
 
-def too_large(size: int) -> Rejected:
+def too_large(size: int, setting: str = "kv_max_value_size") -> Rejected:
     """The refusal of a value above the limit."""
     return Rejected(
         413,
         f"Request body({size} bytes) too large, max size: {VALUE_LIMIT} bytes. "
-        "See https://www.consul.io/docs/agent/options.html#kv_max_value_size.",
+        f"See https://www.consul.io/docs/agent/options.html#{setting}.",
     )
 
 
@@ -77,7 +84,9 @@ def _put(context: Context, request: Request, key: str, value: str, flags: int) -
     is_session_id(session)
     if request.get("release"):
         return locks.release(state, key, value, flags, session)
-    if state.session(session) is None or is_held_back(context, key):
+    if state.session(session) is None:
+        raise Rejected(404, f'invalid session "{session}"')
+    if is_held_back(context, key):
         return None
     return locks.acquire(state, key, value, flags, session)
 
@@ -90,12 +99,12 @@ def _one(context: Context, request: Request, key: str) -> Watch:
 
 
 def _tree(context: Context, prefix: str) -> Watch:
-    pairs = [pair for key in context.state.keys(prefix) if (pair := context.state.pair(key))]
+    pairs = [pair for key in visible(context, prefix) if (pair := context.state.pair(key))]
     return Watch(_newest(context, pairs), (f"tree:{prefix}",), lambda: _answer(pairs, is_raw=False))
 
 
 def _keys(context: Context, request: Request, prefix: str) -> Watch:
-    names = context.state.keys(prefix)
+    names = visible(context, prefix)
     pairs = [pair for key in names if (pair := context.state.pair(key))]
     separator = request.get("separator")
 
@@ -104,6 +113,12 @@ def _keys(context: Context, request: Request, prefix: str) -> Watch:
         return reply.of(cut) if cut else Reply(404)
 
     return Watch(_newest(context, pairs), (f"tree:{prefix}",), render_names)
+
+
+def visible(context: Context, prefix: str) -> list[str]:
+    """The keys that begin with `prefix`, without those that the request's token may not read."""
+    names = context.state.keys(prefix)
+    return names if context.access.is_root else [name for name in names if context.access.reads("key", name)]
 
 
 def _cut(name: str, start: int, separator: str) -> str:

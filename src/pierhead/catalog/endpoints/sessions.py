@@ -25,6 +25,7 @@ _SECONDS_BELOW = 1000
 def create(context: Context, request: Request, tail: str) -> Outcome:
     body = decode.document(request.body, shapes.SESSION) if request.body.strip() else {}
     session = _session(context, body)
+    context.access.require_write("session", session.node)
     context.state.put(session)
     return reply.of({"ID": session.id})
 
@@ -32,6 +33,7 @@ def create(context: Context, request: Request, tail: str) -> Outcome:
 def destroy(context: Context, request: Request, tail: str) -> Outcome:
     kv.is_session_id(endpoint.required(tail, "session"))
     if session := context.state.session(tail):
+        context.access.require_write("session", session.node)
         context.upkeep.end_session(session, context.now)
     return reply.of(True)
 
@@ -41,6 +43,7 @@ def renew(context: Context, request: Request, tail: str) -> Outcome:
     session = context.state.session(tail)
     if session is None:
         raise Rejected(404, f"Session id '{tail}' not found")
+    context.access.require_write("session", session.node)
     context.upkeep.renew(session, context.now)
     return reply.of([render.session(session)])
 
@@ -50,24 +53,26 @@ def info(context: Context, request: Request, tail: str) -> Outcome:
 
     def value() -> list[Any]:
         session = context.state.session(tail)
-        return [render.session(session)] if session else []
+        return [render.session(session)] if session and context.access.reads("session", session.node) else []
 
     return endpoint.watch(context, request, ("sessions",), value)
 
 
 def sessions(context: Context, request: Request, tail: str) -> Outcome:
-    return endpoint.watch(
-        context, request, ("sessions",), lambda: [render.session(row) for row in context.state.all(Session)]
-    )
+    return endpoint.watch(context, request, ("sessions",), lambda: [render.session(row) for row in _visible(context)])
 
 
 def node(context: Context, request: Request, tail: str) -> Outcome:
     name = endpoint.required(tail, "node name").lower()
 
     def value() -> list[Any]:
-        return [render.session(row) for row in context.state.all(Session) if row.node.lower() == name]
+        return [render.session(row) for row in _visible(context) if row.node.lower() == name]
 
     return endpoint.watch(context, request, ("sessions",), value)
+
+
+def _visible(context: Context) -> list[Session]:
+    return [row for row in context.state.all(Session) if context.access.reads("session", row.node)]
 
 
 def _session(context: Context, body: Mapping[str, Any]) -> Session:

@@ -94,6 +94,13 @@ _CATALOG_SERVICE = Fields(
     }
 )
 
+CHECK_DEFINITION = Fields(
+    {
+        **{name: kind for name, kind in CHECK_TYPE.items() if name not in ("CheckID", "ID", "Name", "Status", "Notes")},
+        **{f"{name}Duration": DURATION for name in ("Interval", "Timeout", "DeregisterCriticalServiceAfter")},
+    }
+)
+
 _CATALOG_CHECK = Fields(
     {
         "Node": str,
@@ -109,7 +116,7 @@ _CATALOG_CHECK = Fields(
         "Interval": object,
         "Timeout": object,
         "ExposedPort": int,
-        "Definition": object,
+        "Definition": CHECK_DEFINITION,
         "CreateIndex": int,
         "ModifyIndex": int,
         **_NEWER,

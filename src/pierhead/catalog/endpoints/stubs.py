@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from pierhead.catalog import reply
 from pierhead.catalog.endpoints.context import VERSION, Context
-from pierhead.catalog.reply import Outcome, Rejected, Reply
+from pierhead.catalog.reply import Outcome, Rejected, Reply, Watch
 from pierhead.catalog.request import Request
+
+_CONFIG_KINDS = (
+    "ingress-gateway",
+    "proxy-defaults",
+    "service-defaults",
+    "service-resolver",
+    "service-router",
+    "service-splitter",
+    "terminating-gateway",
+)
 
 
 def root(context: Context, request: Request, tail: str) -> Outcome:
@@ -21,7 +31,34 @@ def peers(context: Context, request: Request, tail: str) -> Outcome:
 
 
 def empty(context: Context, request: Request, tail: str) -> Outcome:
-    return Reply(200, b"[]", reply.JSON, (("X-Consul-Index", "1"),))
+    """A list that nothing is ever added to."""
+    return Watch(1, (), lambda: reply.of([]))
+
+
+def nothing(context: Context, request: Request, tail: str) -> Outcome:
+    """What real servers answer with null where there is nothing."""
+    return Watch(1, (), lambda: reply.of(None))
+
+
+def areas(context: Context, request: Request, tail: str) -> Outcome:
+    return reply.of([])
+
+
+def config(context: Context, request: Request, tail: str) -> Outcome:
+    kind, _, name = tail.partition("/")
+    if kind not in _CONFIG_KINDS:
+        raise Rejected(400, f"invalid config entry kind: {kind}")
+    if name:
+        raise Rejected(404, f'Config entry not found for "{kind}" / "{name}"')
+    return empty(context, request, tail)
+
+
+def intentions(context: Context, request: Request, tail: str) -> Outcome:
+    return reply.of(dict.fromkeys(request.query.get("name", ())))
+
+
+def no_query(context: Context, request: Request, tail: str) -> Outcome:
+    raise Rejected(404, "Query not found")
 
 
 def absent(context: Context, request: Request, tail: str) -> Outcome:
@@ -37,6 +74,7 @@ def no_connect(context: Context, request: Request, tail: str) -> Outcome:
 
 
 def raft(context: Context, request: Request, tail: str) -> Outcome:
+    context.access.require_read("operator")
     server = {
         "ID": context.node_id,
         "Node": context.node,
@@ -48,7 +86,26 @@ def raft(context: Context, request: Request, tail: str) -> Outcome:
     return reply.of({"Servers": [server], "Index": context.state.ledger.index})
 
 
+def autopilot_settings(context: Context, request: Request, tail: str) -> Outcome:
+    context.access.require_read("operator")
+    return reply.of(
+        {
+            "CleanupDeadServers": True,
+            "LastContactThreshold": "200ms",
+            "MaxTrailingLogs": 250,
+            "MinQuorum": 0,
+            "ServerStabilizationTime": "10s",
+            "RedundancyZoneTag": "",
+            "DisableUpgradeMigration": False,
+            "UpgradeVersionTag": "",
+            "CreateIndex": 1,
+            "ModifyIndex": 1,
+        }
+    )
+
+
 def autopilot(context: Context, request: Request, tail: str) -> Outcome:
+    context.access.require_read("operator")
     server = {
         "ID": context.node_id,
         "Name": context.node,

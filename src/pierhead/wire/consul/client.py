@@ -20,6 +20,12 @@ from yarl import URL
 
 from pierhead.kit import errors as kit_errors
 from pierhead.wire.consul import errors
+from pierhead.wire.consul.tls import Tls
+
+_TLS_HINT = (
+    "Look at the settings catalog.ca_file (who signed the server's certificate), catalog.tls_name (the name in it), "
+    "catalog.cert_file and catalog.key_file (who this client is)."
+)
 
 CONNECTIONS = 16
 """Connections that one client holds at most. A blocking query occupies one for as long as it waits."""
@@ -51,6 +57,8 @@ class Answer:
 class Consul:
     """One agent's HTTP API at `url` (`http://127.0.0.1:8500`), used as an async context manager.
 
+    `tls` is used where the URL is https; its files are read when the context manager is entered (Raises: Invalid).
+
     `timeout` bounds a plain request; a blocking one may take its `wait`, the jitter that Consul adds, and `timeout`.
     """
 
@@ -60,18 +68,19 @@ class Consul:
         token: str = "",
         *,
         timeout: timedelta = timedelta(seconds=5),
-        tls: ssl.SSLContext | None = None,
+        tls: Tls | None = None,
         connections: int = CONNECTIONS,
     ) -> None:
         self.url = url.rstrip("/")
         self._headers = {"Accept-Encoding": "identity", **({"X-Consul-Token": token} if token else {})}
         self._timeout = timeout
-        self._tls = tls
+        self._tls = (tls or Tls()) if url.startswith("https:") else None
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True)
+        context = self._tls.context() if self._tls else None
+        connector = aiohttp.TCPConnector(limit=self._connections, ssl=context or True)
         self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
         return self
 
@@ -120,9 +129,14 @@ class Consul:
             raise RuntimeError("use the client as an async context manager")
         url = URL(self.url + path, encoded=True).with_query(params)
         limit = aiohttp.ClientTimeout(total=(self._timeout + longer).total_seconds())
+        name = (self._tls.name if self._tls else "") or None
         try:
-            async with self._session.request(method, url, data=data, timeout=limit) as response:
+            async with self._session.request(method, url, data=data, timeout=limit, server_hostname=name) as response:
                 body = await response.read()
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            raise kit_errors.Unavailable(
+                f"The catalog at {self.url} and this client do not trust each other: {error}", hint=_TLS_HINT
+            ) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise kit_errors.Unavailable(
