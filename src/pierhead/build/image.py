@@ -57,7 +57,7 @@ async def build_and_push(request: Request, log: Log) -> Image:
 
     Raises: Invalid (the commit cannot be built as it is), Failed (what it runs failed), Unavailable.
     """
-    tree = await source.tree(request.repository, request.commit)
+    tree = await source.tree(request.repository, request.commit, request.limits.source_bytes)
     chosen = recipe.choose(await _files(request.repository, tree), request.spec)
     for line in chosen.explain():
         await log("recipe", line)

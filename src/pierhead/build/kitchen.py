@@ -38,6 +38,8 @@ class Limits:
 
     cpus: float
     memory_bytes: int
+    source_bytes: int = 1 << 40
+    """Of a commit's files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pierhead import appfile
 from pierhead.build import image, source, started
 from pierhead.build.source import Commit
-from pierhead.control import builds, releases
+from pierhead.control import accesses, builds, releases
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks
 from pierhead.kit.backoff import Backoff
@@ -84,6 +84,7 @@ async def _build(ctx: Context, build: Build) -> None:
     await log("commit", f"{commit.id[:10]} {commit.subject}")
     text = await source.read(repository, commit.id, _APP_FILE)
     spec = _spec(build, text)
+    told = ctx.settings.build
     request = image.Request(
         app=build.app,
         commit=commit,
@@ -91,7 +92,7 @@ async def _build(ctx: Context, build: Build) -> None:
         spec=spec.build,
         registry=ctx.settings.registry_address,
         engine=ctx.engine,
-        limits=image.Limits(cpus=ctx.settings.build.cpus, memory_bytes=ctx.settings.build.memory_bytes),
+        limits=image.Limits(told.cpus, told.memory_bytes, told.repository_bytes),
     )
     made = await image.build_and_push(request, log)
     file = (text or b"").decode(errors="replace")
@@ -101,10 +102,10 @@ async def _build(ctx: Context, build: Build) -> None:
 
 async def _fetch(ctx: Context, build: Build) -> Commit:
     repository = ctx.settings.home / "git" / f"{build.app}.git"
+    how = source.How(await accesses.reveal(ctx, build.app), ctx.settings.build.repository_bytes)
     if build.source.startswith(builds.UPLOAD):
-        bundle = builds.bundle(ctx, build.source)
-        return await source.receive(repository, bundle, build.ref)
-    return await source.fetch(repository, build.source, build.ref)
+        return await source.receive(repository, builds.bundle(ctx, build.source), build.ref, how)
+    return await source.fetch(repository, build.source, build.ref, how)
 
 
 def _spec(build: Build, text: bytes | None) -> Spec:

@@ -188,6 +188,8 @@ class Build:
     """Processors that a build container may use. 0: all but half of one, so that builds never starve the apps."""
     memory_bytes: int = 2 << 30
     """Memory that a build container may use."""
+    repository_bytes: int = 2 << 30
+    """A repository that has more, with its history, is not built; nor is a commit whose files have more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,18 @@ secrets = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+git_accesses = Table(
+    "git_accesses",
+    metadata,
+    Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), primary_key=True),
+    Column("public_key", Text, nullable=False, default=""),
+    Column("known_hosts", Text, nullable=False, default=""),
+    Column("host", Text, nullable=False, default=""),
+    Column("username", Text, nullable=False, default=""),
+    Column("private_key", LargeBinary),
+    Column("password", LargeBinary),
+)
+
 hooks = Table(
     "hooks",
     metadata,

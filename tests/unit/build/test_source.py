@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import random
 import subprocess
 import tarfile
 import time
@@ -14,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from pierhead.build import source
+from pierhead.build.source import How
 from pierhead.kit import errors
+from pierhead.wire.git import modules
 
 _AUTHOR = {
     f"GIT_{who}_{what}": value
@@ -195,7 +198,7 @@ async def test_a_head_that_leads_nowhere_does_not_hide_the_branches(work: Path, 
     assert (await source.fetch(bare, str(work), "main")).id == commit
 
 
-async def test_pointers_submodules_and_links_out_of_the_tree_are_refused(work: Path, bare: Path) -> None:
+async def test_pointers_and_links_out_of_the_tree_are_refused(work: Path, bare: Path) -> None:
     (work / "big.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     committed(work)
     with pytest.raises(errors.Invalid, match=r"big\.bin.*Git LFS"):
@@ -207,9 +210,137 @@ async def test_pointers_submodules_and_links_out_of_the_tree_are_refused(work: P
         with pytest.raises(errors.Invalid, match="out of the repository"):
             await tar_of(bare, work)
         (work / "link").unlink()
-    commit = git(work, "rev-parse", "HEAD")
-    git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit},library")
+
+
+def with_module(work: Path, url: str, path: str = "library", commit: str = "") -> str:
+    """The work has a submodule at that path."""
+    (work / ".gitmodules").write_text(f'[submodule "lib"]\n\tpath = {path}\n\turl = {url}\n')
+    git(work, "add", "-A")
+    git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit or git(work, 'rev-parse', 'HEAD')},{path}")
     git(work, "commit", "-q", "-m", "Submodule")
-    with pytest.raises(errors.Invalid, match="Submodules") as caught:
+    return git(work, "rev-parse", "HEAD")
+
+
+async def test_submodules_are_in_the_layer_with_theirs(work: Path, bare: Path, tmp_path: Path) -> None:
+    (inner := tmp_path / "inner").mkdir()
+    (inner / "deep").write_text("deep")
+    deep = committed(inner)
+    (library := tmp_path / "library").mkdir()
+    (library / "code").write_text("old")
+    committed(library)
+    old = with_module(library, "../inner", "vendor/inner", deep)
+    (library / "code").write_text("new")
+    git(library, "commit", "-q", "-a", "-m", "newer than what is used")
+    (work / "a").write_text("a")
+    committed(work)
+    with_module(work, str(library), "library", old)
+    with tarfile.open(fileobj=io.BytesIO(await tar_of(bare, work))) as tar:
+        names = [member.name for member in tar if member.isreg()]
+        code = tar.extractfile("app/library/code")
+        assert code
+        assert code.read() == b"old"
+    assert names == [
+        "app/.gitmodules",
+        "app/a",
+        "app/library/.gitmodules",
+        "app/library/code",
+        "app/library/vendor/inner/deep",
+    ]
+    assert "refs/heads/main" in git(bare, "for-each-ref", "refs/heads"), "the app's own branches are what they were"
+
+
+async def test_a_submodule_that_cannot_be_had_says_why(work: Path, bare: Path, tmp_path: Path) -> None:
+    (work / "a").write_text("a")
+    head = committed(work)
+    for url, commit, reason in (
+        (str(tmp_path / "nowhere"), "b" * 40, "'library' cannot be had: This is not a git repository"),
+        (str(work), "b" * 40, "has no commit bbbbbbbbbb"),
+        ("", head, "no address of a submodule"),
+        ("--upload-pack=x", head, "no address of a submodule"),
+        ("ext::sh -c true", "b" * 40, "not allowed"),
+    ):
+        with_module(work, url, commit=commit)
+        with pytest.raises(errors.PierError, match=reason) as caught:
+            await tar_of(bare, work)
+        assert "'library'" in caught.value.message
+    git(work, "rm", "-q", "--cached", ".gitmodules")
+    git(work, "commit", "-q", "-m", "No longer said")
+    with pytest.raises(errors.Invalid, match=r"\.gitmodules cannot be read"):
         await tar_of(bare, work)
-    assert "library" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "parent", "address"),
+    [
+        ("../lib.git", "https://git.example/team/app.git", "https://git.example/team/lib.git"),
+        ("../../other/lib", "https://git.example/team/app/", "https://git.example/other/lib"),
+        ("../lib.git", "git@git.example:team/app.git", "git@git.example:team/lib.git"),
+        ("./lib", "/srv/app", "/srv/app/lib"),
+        ("ssh://git@git.example:22/lib", "", "ssh://git@git.example:22/lib"),
+        ("git@git.example:lib", "https://git.example/app", "git@git.example:lib"),
+    ],
+)
+def test_a_submodules_address_is_read_as_git_does(url: str, parent: str, address: str) -> None:
+    assert modules.resolved(url, parent) == address
+
+
+@pytest.mark.parametrize(
+    ("url", "parent", "reason"),
+    [
+        ("/var/lib/pierhead/git/other.git", "https://git.example/app", "a folder of this machine"),
+        ("file:///srv/other", "git@git.example:app", "a folder of this machine"),
+        ("other", "https://git.example/app", "a folder of this machine"),
+        ("../lib", "", "an uploaded commit has no address"),
+        ("../../../lib", "https://git.example/app", "above the git server's own"),
+    ],
+)
+def test_a_submodule_is_not_fetched_from_where_it_must_not(url: str, parent: str, reason: str) -> None:
+    with pytest.raises(errors.Invalid, match=reason):
+        modules.resolved(url, parent)
+
+
+async def test_a_commit_that_was_pushed_away_is_not_built(work: Path, bare: Path) -> None:
+    (work / "a").write_text("1")
+    kept = committed(work)
+    (work / "a").write_text("a password")
+    gone = committed(work)
+    assert (await source.fetch(bare, str(work), gone)).id == gone
+    git(work, "reset", "-q", "--hard", kept)
+    with pytest.raises(errors.NotFound, match="was pushed away"):
+        await source.fetch(bare, str(work), gone)
+    with pytest.raises(errors.NotFound, match="There is no branch"):
+        await source.fetch(bare, str(work), "c" * 40)
+    assert (await source.fetch(bare, str(work), kept)).id == kept
+
+
+async def test_a_repository_or_a_commit_that_is_too_large_is_refused_and_the_next_is_not(
+    work: Path, bare: Path
+) -> None:
+    (work / "noise").write_bytes(random.Random(1).randbytes(3 << 20))
+    committed(work)
+    with pytest.raises(errors.Invalid, match="more than 1MiB with its history"):
+        await source.fetch(bare, str(work), "main", How(most_bytes=1 << 20))
+    assert bare.name not in os.listdir(bare.parent)
+    commit = await source.fetch(bare, str(work), "main", How(most_bytes=8 << 20))
+    with pytest.raises(errors.Invalid, match="the largest is 'noise' with 3MiB"):
+        await source.tree(bare, commit, 1 << 20)
+
+
+async def test_a_fetch_goes_on_where_a_killed_one_left_its_locks(work: Path, bare: Path) -> None:
+    (work / "a").write_text("1")
+    committed(work)
+    await source.fetch(bare, str(work), "main")
+    (work / "a").write_text("2")
+    commit = committed(work)
+    for left in ("packed-refs.lock", "refs/heads/main.lock", "config.lock", "objects/pack/tmp_pack_x"):
+        (bare / left).touch()
+    assert (await source.fetch(bare, str(work), "main")).id == commit
+    assert not list((bare / "objects" / "pack").glob("tmp_*"))
+
+
+async def test_names_that_differ_only_in_case_stay_two_files(work: Path, bare: Path) -> None:
+    (work / "Readme").write_text("one")
+    (work / "README").write_text("two")
+    committed(work)
+    with tarfile.open(fileobj=io.BytesIO(await tar_of(bare, work))) as tar:
+        assert [member.name for member in tar if member.isreg()] == ["app/README", "app/Readme"]

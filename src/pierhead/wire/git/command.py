@@ -7,13 +7,17 @@ asked here changes its answer with them but how a remote is reached.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pierhead.kit import errors
+from pierhead.wire.git import access as accesses
+from pierhead.wire.git.access import NOBODY, Access
 
 _KEPT = (
     *("PATH", "HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH"),
@@ -44,6 +48,7 @@ _BUFFER_BYTES = 1 << 20
 
 _NO_REPOSITORY = ("not a git repository", "does not appear to be a git repository")
 _DENIED = ("Authentication failed", "could not read Username", "Permission denied", "access denied")
+_UNKNOWN_HOST = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
 _NOT_FOUND = ("repository not found", "' not found", "The requested URL returned error: 404")
 _UNREACHABLE = (
     "Could not resolve",
@@ -55,15 +60,15 @@ _UNREACHABLE = (
 )
 
 
-async def run(folder: Path | None, *arguments: str) -> bytes:
+async def run(folder: Path | None, *arguments: str, access: Access = NOBODY) -> bytes:
     """What git wrote. Raises: Invalid (no repository), NotFound (no such repository), Denied, Unavailable, Failed."""
-    process = await _start(folder, arguments, stdin=asyncio.subprocess.DEVNULL)
-    try:
-        output, complaint = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
-        raise
+    with accesses.lent(access) as (variables, settings):
+        process = await _start(folder, arguments, stdin=asyncio.subprocess.DEVNULL, lent=(variables, settings))
+        try:
+            output, complaint = await process.communicate()
+        except asyncio.CancelledError:
+            await _ended(process)
+            raise
     if process.returncode:
         raise refusal(complaint.decode(errors="replace").strip(), arguments[0])
     return output
@@ -99,8 +104,17 @@ def refusal(complaint: str, command: str) -> errors.PierError:
     told = next((line for line in lines if not line.startswith(("hint:", "warning:", "remote:"))), "no reason given")
     if any(mark in complaint for mark in _NO_REPOSITORY):
         return errors.Invalid(f"This is not a git repository: {told}", hint="`git init`, `git add -A`, `git commit`.")
+    if any(mark in complaint for mark in _UNKNOWN_HOST):
+        return errors.Denied(
+            "The git server does not show the host key that is known of it.",
+            hint="`ssh-keyscan HOST` shows its keys; compare them with those that the server's owner publishes, and "
+            "give them to `pier git hosts APP`.",
+        )
     if any(mark in complaint for mark in _DENIED):
-        return errors.Denied(f"git is not let in: {told}", hint="Pierhead needs a key or a token for it.")
+        return errors.Denied(
+            f"git is not let in: {told}",
+            hint="`pier git key APP` makes a deploy key, `pier git login APP HOST` keeps a name and a token.",
+        )
     if any(mark in complaint for mark in _NOT_FOUND):
         return errors.NotFound(f"There is no such repository: {told}")
     if any(mark in complaint for mark in _UNREACHABLE):
@@ -108,9 +122,23 @@ def refusal(complaint: str, command: str) -> errors.PierError:
     return errors.Failed(f"git {command} failed: {told}")
 
 
-async def _start(folder: Path | None, arguments: tuple[str, ...], *, stdin: int) -> asyncio.subprocess.Process:
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """It and what it had started (ssh, a pack being indexed) are gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def _start(
+    folder: Path | None,
+    arguments: tuple[str, ...],
+    *,
+    stdin: int,
+    lent: tuple[Mapping[str, str], tuple[str, ...]] = ({}, ()),
+) -> asyncio.subprocess.Process:
+    variables, settings = lent
     command = ["git"]
-    for setting in _CONFIG:
+    for setting in (*_CONFIG, *settings):
         command += ["-c", setting]
     if folder:
         command += ["-C", str(folder)]
@@ -120,6 +148,7 @@ async def _start(folder: Path | None, arguments: tuple[str, ...], *, stdin: int)
         stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE if stdin == asyncio.subprocess.DEVNULL else asyncio.subprocess.DEVNULL,
-        env=environment(os.environ),
+        env={**environment(os.environ), **variables},
+        start_new_session=True,
         limit=_BUFFER_BYTES,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shutil
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,9 +11,11 @@ from pathlib import Path
 
 from pierhead.kit import errors
 from pierhead.wire.git import command
+from pierhead.wire.git.access import NOBODY, Access
 
 _FORMAT = "%H%x00%s%x00%an%x00%ct"
 _UPLOADED = "refs/pier/upload"
+SUBMODULE = "160000"
 HEAD = "refs/pier/head"
 """What the last fetched repository says is its HEAD."""
 _OF_ANYBODY = "git -c 'safe.directory=*' upload-pack"
@@ -35,7 +38,7 @@ class Entry:
     path: bytes
     """As git keeps it: any bytes but NUL."""
     mode: str
-    """`100644`, `100755`, `120000` (symlink), `160000` (submodule)."""
+    """`100644`, `100755`, `120000` (symlink) or `SUBMODULE`."""
     object: str
     size: int
 
@@ -70,7 +73,7 @@ async def describe(folder: Path, commit: str) -> Commit:
 
 
 async def entries(folder: Path, commit: str) -> list[Entry]:
-    """Every file of the commit, in the order of their paths' bytes."""
+    """Every file and submodule of the commit, in the order of their paths' bytes."""
     listed = await command.run(folder, "ls-tree", "-r", "-z", "--long", "--full-tree", commit)
     return [_entry(line) for line in listed.split(b"\0") if line]
 
@@ -124,25 +127,49 @@ async def receive(folder: Path, source: Path) -> None:
         raise errors.Invalid(f"The upload is no whole git bundle: {reason}", hint="Upload it again.") from error
 
 
-async def fetch(folder: Path, url: str) -> None:
+async def fetch(folder: Path, url: str, access: Access = NOBODY) -> None:
     """The repository has the branches and tags of `url`, those that are gone there removed.
 
     Raises: Invalid (no repository, or no address), NotFound, Denied, Unavailable, Failed.
     """
-    if not url or url.startswith("-") or "\0" in url:
-        raise errors.Invalid(f"{url!r} is no address of a git repository.")
     try:
-        await _fetch(folder, url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", f"+HEAD:{HEAD}")
+        await _fetch(folder, url, access, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", f"+HEAD:{HEAD}")
     except errors.Failed as error:
         if "remote ref HEAD" not in error.message:
             raise
-        await _fetch(folder, url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        await _fetch(folder, url, access, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
-async def _fetch(folder: Path, url: str, *refs: str) -> None:
+async def fetch_below(folder: Path, url: str, refs: str, access: Access = NOBODY) -> None:
+    """The repository has the branches and tags of `url` below `refs`, beside its own. Raises: what `fetch` does."""
+    await _fetch(folder, url, access, f"+refs/heads/*:{refs}/heads/*", f"+refs/tags/*:{refs}/tags/*")
+
+
+async def is_published(folder: Path, commit: str) -> bool:
+    """Some branch or tag leads to the commit: it was not pushed away."""
+    holding = ("for-each-ref", "--count=1", f"--contains={commit}", "refs/heads", "refs/tags")
+    return bool(await command.run(folder, *holding))
+
+
+async def fetch_commit(folder: Path, url: str, commit: str, access: Access = NOBODY) -> None:
+    """The repository has that commit, if the server gives what no branch leads to. Raises: what `fetch` does."""
+    await _fetch(folder, url, access, f"+{commit}:refs/pier/commits/{commit}")
+
+
+def forget_unfinished(folder: Path) -> None:
+    """Nothing is left of a git that was killed: no half of a pack, no lock. Only while nobody works on it. Blocks."""
+    for pattern in ("objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/tmp_*", "*.lock", "refs/**/*.lock"):
+        for left in folder.glob(pattern):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+async def _fetch(folder: Path, url: str, access: Access, *refs: str) -> None:
+    if not url or url.startswith("-") or "\0" in url:
+        raise errors.Invalid(f"{url!r} is no address of a git repository.")
     is_local = url.startswith(("/", ".", "file://"))
     server = ["--upload-pack", _OF_ANYBODY] if is_local else []
-    await command.run(folder, "fetch", "--quiet", "--prune", *server, "--end-of-options", url, *refs)
+    arguments = ("fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", *server)
+    await command.run(folder, *arguments, "--end-of-options", url, *refs, access=access)
 
 
 async def _unknown(folder: Path, ref: str) -> errors.NotFound:
