@@ -292,6 +292,50 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
                     await containers.remove(engine, name, force=True)
 
 
+class Way:
+    """The way to the engine: a socket that can be closed without touching the engine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_deaf = False
+        """No event comes through, although the stream is open."""
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._pass, str(self.path))
+
+    async def close(self) -> None:
+        if self._server:
+            self._server.close()
+        for writer in list(self._open):
+            writer.transport.abort()
+        self.path.unlink(missing_ok=True)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(SOCKET.removeprefix("unix://"))
+        self._open |= {writer, back}
+        with contextlib.suppress(OSError):
+            request = await reader.read(1 << 16)
+            back.write(request)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_copy(reader, back))
+                group.create_task(_copy(there, writer, lambda: self.is_deaf and b"/events" in request))
+        self._open -= {writer, back}
+
+
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_lost: Callable[[], bool] = lambda: False
+) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1 << 16):
+            if not is_lost():
+                writer.write(data)
+                await writer.drain()
+    writer.close()
+
+
 def state_of(entry: Entry) -> State:
     return state({check.id: check.status for check in entry.checks}, entry.service.id)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import SOCKET, Lab, free_port, lab, until
+from tests.lab.agent_lab import Lab, Way, free_port, lab, until
 
 from pierhead.catalog import server
 from pierhead.model.instance import State
@@ -73,7 +72,7 @@ async def test_a_drain_goes_on_while_the_catalog_is_away(one: Lab, tmp_path: Pat
 
 
 async def test_an_engine_that_does_not_answer_takes_nothing_away(one: Lab, tmp_path: Path) -> None:
-    way = _Way(tmp_path / "engine.sock")
+    way = Way(tmp_path / "engine.sock")
     await way.open()
     await one.start(engine=f"unix://{way.path}")
     name = await one.own("notes-dev")
@@ -93,7 +92,7 @@ async def test_an_engine_that_does_not_answer_takes_nothing_away(one: Lab, tmp_p
 
 
 async def test_an_agent_that_starts_before_its_engine_and_its_catalog_catches_up(one: Lab, tmp_path: Path) -> None:
-    way, port = _Way(tmp_path / "engine.sock"), free_port()
+    way, port = Way(tmp_path / "engine.sock"), free_port()
     await one.own("notes-dev")
     await one.start(engine=f"unix://{way.path}", catalog_url=f"http://127.0.0.1:{port}")
     await way.open()
@@ -104,40 +103,3 @@ async def test_an_agent_that_starts_before_its_engine_and_its_catalog_catches_up
         await Lab(one.options, one.engine, catalog).passes("notes-dev")
         await one.stop()
     await way.close()
-
-
-class _Way:
-    """The way to the engine: a socket that can be closed without touching the engine."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-
-    async def open(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._pass, str(self.path))
-
-    async def close(self) -> None:
-        if self._server:
-            self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
-        self.path.unlink(missing_ok=True)
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(SOCKET.removeprefix("unix://"))
-        self._open |= {writer, back}
-        with contextlib.suppress(OSError):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, back))
-                group.create_task(_copy(there, writer))
-        self._open -= {writer, back}
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    writer.close()

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from tests.lab.agent_lab import free_port, until
 
 from pierhead.agent import grpc, probes
 from pierhead.agent.endpoint import Endpoint, Kind, Probe
+from pierhead.kit import clock
 from pierhead.wire.docker.client import Engine
 
 pytestmark = pytest.mark.timeout(30)
@@ -21,7 +28,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def served(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[Endpoint]:
+async def served(serve: Serve, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> AsyncIterator[Endpoint]:
     open_ = 0
 
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +44,7 @@ async def served(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[Endpoin
     async def is_over() -> bool:
         return open_ == 0
 
-    server = await asyncio.start_server(closing, host)
+    server = await asyncio.start_server(closing, host, ssl=tls)
     async with server:
         yield Endpoint("e", "s", host, server.sockets[0].getsockname()[1], "80/tcp")
         await until(is_over, what="every connection is closed")
@@ -129,14 +136,45 @@ async def test_tcp_sees_a_proxy_that_has_nobody_behind_it() -> None:
         assert (await asked(endpoint, Kind.TCP))[0] is False
 
 
+async def answers_grpc(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: bytes) -> None:
+    await reader.readexactly(len(grpc.request(f"127.0.0.1:{writer.get_extra_info('sockname')[1]}")))
+    body = b"\0" + len(state).to_bytes(4, "big") + state
+    writer.write(b"\0\0\0\x04\0\0\0\0\0" + b"\0\0\x01\x01\x04\0\0\0\x01\x88")
+    writer.write(len(body).to_bytes(3, "big") + b"\0\0\0\0\0\x01" + body)
+    await writer.drain()
+
+
 @pytest.mark.parametrize(("state", "passed"), [(b"\x08\x01", True), (b"\x08\x02", False)])
 async def test_grpc(state: bytes, passed: bool) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(len(grpc.request(f"127.0.0.1:{writer.get_extra_info('sockname')[1]}")))
-        body = b"\0" + len(state).to_bytes(4, "big") + state
-        writer.write(b"\0\0\0\x04\0\0\0\0\0" + b"\0\0\x01\x01\x04\0\0\0\x01\x88")
-        writer.write(len(body).to_bytes(3, "big") + b"\0\0\0\0\0\x01" + body)
-        await writer.drain()
-
-    async with served(serve) as endpoint:
+    async with served(lambda reader, writer: answers_grpc(reader, writer, state)) as endpoint:
         assert (await asked(endpoint, Kind.GRPC))[0] is passed
+
+
+async def test_over_tls_an_address_is_asked_whatever_name_the_certificate_has(tmp_path: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate(tmp_path / "some.pem"))
+    tls.set_alpn_protocols(["h2"])
+    async with served(says(b"HTTP/1.1 200 OK\r\n\r\n"), tls=tls) as endpoint:
+        assert await asked(endpoint, Kind.HTTPS) == (True, f"https 127.0.0.1:{endpoint.port}/: 200 OK")
+    async with served(lambda reader, writer: answers_grpc(reader, writer, b"\x08\x01"), tls=tls) as endpoint:
+        assert (await asked(endpoint, Kind.GRPCS))[0]
+        assert not (await asked(endpoint, Kind.GRPC))[0]
+
+
+def certificate(path: Path) -> Path:
+    """A key and a certificate for a name that nobody asks for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody.example")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(clock.now() - timedelta(days=1))
+        .not_valid_after(clock.now() + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(key.private_bytes(*plain) + made.public_bytes(serialization.Encoding.PEM))
+    return path

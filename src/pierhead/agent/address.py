@@ -23,15 +23,21 @@ class Place:
     port: int
 
 
-def of(container: Container, port: str, advertise: str) -> Place | None:
-    """Where `port` (`8000/tcp`) is reached; None when it is not published."""
+def of(container: Container, port: str, advertise: str, advertise_ipv6: str = "") -> Place | None:
+    """Where `port` (`8000/tcp`) is reached; None when it is not published, or only in a family that has no address.
+
+    `advertise_ipv6`: for what is published on every IPv6 address only, where `advertise` is an IPv4 one.
+    """
     if container.network == HOST:
         return Place(advertise, int(port.partition("/")[0]))
     bindings = container.ports.get(port, ())
     if not bindings:
         return None
     chosen = min(bindings, key=lambda binding: _order(binding, advertise))
-    return Place(advertise if chosen.address in _EVERYWHERE else chosen.address, chosen.port)
+    if chosen.address not in _EVERYWHERE:
+        return Place(chosen.address, chosen.port)
+    known = next((one for one in (advertise, advertise_ipv6) if one and _speaks(one, chosen.address)), "")
+    return Place(known, chosen.port) if known else None
 
 
 def published(container: Container) -> Sequence[str]:
@@ -41,6 +47,10 @@ def published(container: Container) -> Sequence[str]:
         return ()
     found = container.exposed if container.network == HOST else {p for p, found in container.ports.items() if found}
     return sorted(found, key=lambda port: (int(port.partition("/")[0]), port))
+
+
+def _speaks(address: str, everywhere: str) -> bool:
+    return not everywhere or (":" in address) == (":" in everywhere)
 
 
 def _order(binding: Binding, advertise: str) -> tuple[bool, bool, bool, int]:

@@ -21,6 +21,7 @@ class Node:
     name: str
     advertise: str
     cluster: str
+    advertise_ipv6: str = ""
 
 
 class Kind(StrEnum):
@@ -28,6 +29,8 @@ class Kind(StrEnum):
     HTTPS = "https"
     TCP = "tcp"
     GRPC = "grpc"
+    GRPCS = "grpcs"
+    """gRPC over TLS."""
     COMMAND = "command"
     """Run inside the container; exit code 0 passes."""
     NONE = "none"

@@ -97,21 +97,21 @@ def _endpoint(
 ) -> Endpoint | None:
     number, _, protocol = port.partition("/")
     mine = of_port(said, number)
-    place = address.of(container, port, node.advertise)
+    place = address.of(container, port, node.advertise, node.advertise_ipv6)
     if place is None or mine.get("ignore"):
         return None
-    is_udp = protocol == "udp"
+    other = "" if protocol == "tcp" else protocol
     name = mine.get("name") or image_name(container.image) or container.name
     if is_one_of_many and not mine.of_port.get("name"):
         name = f"{name}-{number}"
-    asked = Probe(Kind.NONE, decides=False) if is_udp else probe(mine.merged())
+    asked = Probe(Kind.NONE, decides=False) if other else probe(_placed(mine.merged(), place))
     return Endpoint(
-        id=mine.get("id") or f"{node.name}:{container.name}:{number}" + (":udp" if is_udp else ""),
+        id=mine.get("id") or f"{node.name}:{container.name}:{number}" + (f":{other}" if other else ""),
         service=name,
         address=place.address,
         port=place.port,
         container_port=port,
-        tags=(*tags(mine.get("tags")), *(("udp",) if is_udp else ())),
+        tags=(*tags(mine.get("tags")), *((other,) if other else ())),
         meta={**_meta(mine.merged()), **_own_meta(node, container, protocol)},
         probe=asked,
     )
@@ -145,7 +145,7 @@ def probe(said: Mapping[str, str]) -> Probe:
     value = said[f"check_{kind}"]
     initial = said.get("check_initial_status", "")
     return Probe(
-        kind={"cmd": Kind.COMMAND, "script": Kind.COMMAND}.get(kind) or Kind(kind),
+        kind=_kind(kind, said),
         path=value if kind in ("http", "https") else "/",
         method=said.get(f"check_{kind}_method") or "GET",
         command=("/bin/sh", "-c", value) if kind in ("cmd", "script") else (),
@@ -154,6 +154,23 @@ def probe(said: Mapping[str, str]) -> Probe:
         fall=1,
         initial=initial if initial in _STATUSES else CRITICAL,
     )
+
+
+def _kind(check: str, said: Mapping[str, str]) -> Kind:
+    if check in ("cmd", "script"):
+        return Kind.COMMAND
+    is_tls = said.get("check_grpc_use_tls", "").lower() in ("1", "t", "true")
+    return Kind.GRPCS if check == "grpc" and is_tls else Kind(check)
+
+
+def _placed(said: Mapping[str, str], place: address.Place) -> dict[str, str]:
+    """Scripts may name the address and port that the endpoint is registered with."""
+    words = {"$SERVICE_IP": place.address, "$SERVICE_PORT": str(place.port)}
+    placed = dict(said)
+    for key in ("check_cmd", "check_script"):
+        for word, value in words.items():
+            placed[key] = placed.get(key, "").replace(word, value)
+    return placed
 
 
 def _duration(text: str, default: timedelta) -> timedelta:

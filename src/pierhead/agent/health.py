@@ -11,8 +11,6 @@ STARTING_INTERVAL = timedelta(milliseconds=100)
 _FIRST_INTERVAL = timedelta(milliseconds=10)
 _STARTING_QUESTIONS = 600
 """After so many answers without success it is not starting any more: it is asked at its own interval."""
-_FLAP_WINDOW = timedelta(minutes=1)
-_MOST_RISE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,6 @@ class Health:
     """In a row."""
     asked: int = 0
     has_passed: bool = False
-    falls: tuple[float, ...] = ()
-    """When it last turned from passing to critical, in seconds of a clock that never goes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +47,25 @@ def start(probe: Probe, *, is_passing: bool = False) -> Health:
     return Health(PASSING if is_passing else probe.initial)
 
 
-def after(health: Health, answer: Answer, probe: Probe, now: float) -> Health:
-    """The health after one more answer: `rise` or `fall` of them in a row change it.
-
-    What fell often within a minute must succeed twice as often for each fall before it passes again.
-    """
-    falls = tuple(at for at in health.falls if now - at < _FLAP_WINDOW.total_seconds())
+def after(health: Health, answer: Answer, probe: Probe) -> Health:
+    """The health after one more answer: `rise` or `fall` of them in a row change it."""
     counted = replace(
         health,
         successes=health.successes + 1 if answer.passed else 0,
         failures=0 if answer.passed else health.failures + 1,
         asked=health.asked + 1,
-        falls=falls,
     )
     is_passing = health.status == PASSING
     if answer.passed and is_passing:
         return replace(counted, has_passed=True)
-    if answer.passed and not is_passing and counted.successes >= rise(probe, falls):
+    if answer.passed and not is_passing and counted.successes >= probe.rise:
         return replace(counted, status=PASSING, output=answer.output, reason=answer.reason, has_passed=True)
     if answer.passed or (is_passing and counted.failures < probe.fall):
         return counted
-    fell = replace(counted, status=CRITICAL, falls=(*falls, now) if is_passing else falls)
+    fell = replace(counted, status=CRITICAL)
     if not is_passing and answer.reason == health.reason:
         return fell
     return replace(fell, output=answer.output, reason=answer.reason)
-
-
-def rise(probe: Probe, falls: tuple[float, ...]) -> int:
-    """How many successes in a row make it pass."""
-    return max(probe.rise, min(_MOST_RISE, probe.rise << len(falls)) if len(falls) > 1 else probe.rise)
 
 
 def interval(health: Health, probe: Probe) -> timedelta:

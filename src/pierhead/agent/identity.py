@@ -58,7 +58,7 @@ def node(options: Options) -> Node:
     }
     if found != before:
         files.replace(path, json.dumps(found, indent=2) + "\n", mode=0o644)
-    return Node(found["id"], found["name"], options.advertise, options.cluster)
+    return Node(found["id"], found["name"], options.advertise, options.cluster, options.advertise_ipv6)
 
 
 def _takes(lock: IO[str]) -> bool:

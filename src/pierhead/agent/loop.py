@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pierhead.agent import apply, host, identity, observe, plan
+from pierhead.agent import address, apply, host, identity, listener, observe, plan
 from pierhead.agent.claim import Claim
+from pierhead.agent.damping import Damping, Run
 from pierhead.agent.dot_pier import DotPier
 from pierhead.agent.drains import Drain
 from pierhead.agent.endpoint import Endpoint, Held, Node
@@ -93,6 +94,7 @@ class _Agent:
         self._look = tasks.Signal()
         self._workers = Keyed(group, self._settle)
         self._probers = Probers(group, engine, self._workers.submit)
+        self._damping = Damping()
         self._claim = Claim(node, options.data)
         self._stopping = Stopping(Places(engine, consul, options.data), self._beside)
         self._hosts = Hosts(options.services, options.data, consul, self._beside)
@@ -229,7 +231,7 @@ class _Agent:
                 )
             passing = plan.passing([endpoint], self._mirror.of(instance))
             seen = self._probers.keep(instance, _ALWAYS, [endpoint], passing)
-            await self._reconcile(instance, [host.wanted(endpoint, seen)])
+            await self._reconcile(instance, self._calm(Run(instance, _ALWAYS), [host.wanted(endpoint, seen)]))
         else:
             await self._settle_leaving(instance)
         self._refused.pop(instance, None)
@@ -242,6 +244,7 @@ class _Agent:
             self._hosts.drain(instance, [one.endpoint for one in leaving], self._workers.submit)
         else:
             await self._reconcile(instance, [])
+            self._damping.ended(instance, asyncio.get_running_loop().time(), was_asked=True)
             self._hosts.gone(instance)
 
     # One container
@@ -308,7 +311,21 @@ class _Agent:
     async def _tell_catalog(self, container: Container, endpoints: list[Endpoint]) -> None:
         if self._mirror.is_known:
             seen = self._probed(container, endpoints)
-            await self._reconcile(container.id, plan.wanted(container, endpoints, seen, is_draining=False))
+            wanted = plan.wanted(container, endpoints, seen, is_draining=False)
+            if container.network == address.HOST:
+                strangers = await asyncio.to_thread(listener.strangers, container, endpoints)
+                wanted = plan.without_strangers(wanted, strangers)
+                self._unsettled |= {container.id} if strangers else set()
+            run = Run(container.id, container.started_at, self._stopping.was_asked(container.id))
+            await self._reconcile(container.id, self._calm(run, wanted))
+
+    def _calm(self, run: Run, wanted: list[plan.Wanted]) -> list[plan.Wanted]:
+        """What may be told of it now; it is settled again when that is different."""
+        running = asyncio.get_running_loop()
+        told, wait = self._damping.calm(run, wanted, self._mirror.get, running.time())
+        if wait is not None:
+            running.call_later(wait.total_seconds(), self._workers.submit, run.instance)
+        return told
 
     def _probed(self, container: Container, endpoints: list[Endpoint]) -> Mapping[str, Health]:
         passing = plan.passing(endpoints, self._mirror.of(container.id))
@@ -334,6 +351,8 @@ class _Agent:
     async def _ended(self, container_id: str) -> None:
         """It does not run: the catalog has nothing of it, and nothing is remembered of it."""
         self._probers.stop(container_id)
+        now, was_asked = asyncio.get_running_loop().time(), self._stopping.was_asked(container_id)
+        self._damping.ended(container_id, now, was_asked=was_asked)
         self._stopping.ended(container_id)
         for memory in (self._states, self._refused):
             memory.pop(container_id, None)

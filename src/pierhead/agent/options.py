@@ -22,6 +22,8 @@ class Options:
     """The folder that keeps the node's identity and what was being drained."""
     catalog_token: str = ""
     catalog_tls: Tls | None = None
+    advertise_ipv6: str = ""
+    """The address for ports that are published on every IPv6 address and on no IPv4 one. Empty: they are left out."""
     node_name: str = ""
     """Empty: the name it had before; at the first start the machine's host name."""
     mount: Path | None = None

@@ -68,7 +68,9 @@ def probe(health: Mapping[str, Any], *, is_asked: bool) -> Probe:
 
 def _endpoint(node: Node, container: Container, port: Mapping[str, Any], asked: Probe) -> Endpoint | None:
     number = int(port["port"])
-    place = address.of(container, f"{number}/tcp", node.advertise) if container.running else None
+    place = None
+    if container.running:
+        place = address.of(container, f"{number}/tcp", node.advertise, node.advertise_ipv6)
     if place is None:
         return None
     labels = container.labels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pierhead.agent import foreign, health, own
 from pierhead.agent.endpoint import CRITICAL, PASSING, Endpoint, Held, Kind, Node
@@ -65,6 +65,14 @@ def wanted(
         Wanted(endpoint, status, output[:_OUTPUT_LIMIT].strip(), is_draining)
         for endpoint in endpoints
         for status, output in [_status(container, endpoint, healths.get(endpoint.id))]
+    ]
+
+
+def without_strangers(wanted: Iterable[Wanted], strangers: Mapping[str, str]) -> list[Wanted]:
+    """What answers at an endpoint does not count where it is somebody else. `strangers`: endpoint → why not."""
+    return [
+        replace(one, status=CRITICAL, output=strangers[one.endpoint.id]) if one.endpoint.id in strangers else one
+        for one in wanted
     ]
 
 

@@ -37,7 +37,7 @@ class Probers:
     ) -> Mapping[str, Health]:
         """Exactly these endpoints of the container are probed; what is known of each.
 
-        `passing`: those that count as passing until they have failed, if they were not probed before.
+        `passing`: those that count as passing until they have failed, unless the container was started anew.
         """
         before = self._all.pop(container, {})
         now: dict[str, _Prober] = {}
@@ -48,7 +48,8 @@ class Probers:
             if known and (known.endpoint, known.started_at) == (endpoint, started_at):
                 now[endpoint.id] = before.pop(endpoint.id)
             else:
-                begun = health.start(endpoint.probe, is_passing=endpoint.id in passing)
+                is_same_run = known is None or known.started_at == started_at
+                begun = health.start(endpoint.probe, is_passing=is_same_run and endpoint.id in passing)
                 now[endpoint.id] = self._begin(container, _Prober(endpoint, started_at, begun))
         for prober in before.values():
             prober.task.cancel()
@@ -67,10 +68,9 @@ class Probers:
 
     async def _run(self, container: str, prober: _Prober) -> None:
         probe = prober.endpoint.probe
-        clock = asyncio.get_running_loop().time
         while True:
             answer = await probes.ask(self._engine, prober.endpoint, probe)
-            before, prober.health = prober.health, health.after(prober.health, answer, probe, clock())
+            before, prober.health = prober.health, health.after(prober.health, answer, probe)
             if (before.status, before.output) != (prober.health.status, prober.health.output):
                 self._changed(container)
             wait = health.interval(prober.health, probe).total_seconds()

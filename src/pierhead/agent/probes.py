@@ -75,8 +75,8 @@ async def _http(endpoint: Endpoint, probe: Probe) -> tuple[bool, str]:
 
 
 async def _streamed(endpoint: Endpoint, probe: Probe) -> tuple[bool, str]:
-    async with _connection(endpoint, is_tls=probe.kind is Kind.HTTPS) as (reader, writer):
-        if probe.kind is Kind.GRPC:
+    async with _connection(endpoint, _tls(probe.kind)) as (reader, writer):
+        if probe.kind in (Kind.GRPC, Kind.GRPCS):
             return await _grpc(endpoint, reader, writer)
         writer.write(_request(endpoint, probe))
         await writer.drain()
@@ -150,9 +150,8 @@ async def _soon(opened: socket.socket) -> bytes | None:
 
 @asynccontextmanager
 async def _connection(
-    endpoint: Endpoint, *, is_tls: bool
+    endpoint: Endpoint, tls: ssl.SSLContext | None
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    tls = _unverified() if is_tls else None
     reader, writer = await asyncio.open_connection(endpoint.address, endpoint.port, ssl=tls, limit=_HEAD_LIMIT)
     try:
         yield reader, writer
@@ -161,11 +160,15 @@ async def _connection(
             writer.transport.abort()
 
 
-def _unverified() -> ssl.SSLContext:
+def _tls(kind: Kind) -> ssl.SSLContext | None:
     """A health check asks an address, for which certificates are not made out."""
+    if kind not in (Kind.HTTPS, Kind.GRPCS):
+        return None
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if kind is Kind.GRPCS:
+        context.set_alpn_protocols(["h2"])
     return context
 
 

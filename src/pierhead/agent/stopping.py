@@ -58,6 +58,10 @@ class Stopping:
         for container_id, at in stops.items():
             self._heard.setdefault(container_id, {}).setdefault(signals.CONTINUE, at)
 
+    def was_asked(self, container_id: str) -> bool:
+        """Somebody sent the container a signal since it was started: its end is no accident."""
+        return container_id in self._heard or container_id in self._drains.ids()
+
     def leaves_for(self, container: Container) -> timedelta | None:
         """How long one that Pierhead did not start is taken to be leaving; None when it stays."""
         until = kills.leaves_until(container, self._heard.get(container.id, {}))

@@ -37,6 +37,7 @@ def options(settings: Settings) -> Options:
         catalog_token=settings.catalog.token,
         catalog_tls=catalog.tls(settings),
         advertise=settings.agent.advertise or settings.engine.advertise or address.own(),
+        advertise_ipv6=settings.agent.advertise_ipv6,
         node_name=settings.agent.node_name,
         cluster=settings.cluster,
         data=home.agent_folder(settings.home),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -11,7 +13,7 @@ from pierhead.agent.options import NO_ENGINE, Options
 from pierhead.boot import agent
 from pierhead.boot import catalog as access
 from pierhead.cli import config, console
-from pierhead.kit import address, log
+from pierhead.kit import address, errors, log
 
 app = typer.Typer()
 
@@ -21,6 +23,9 @@ Services = Annotated[Path, typer.Option("--services", help="The folder of the fi
 Advertise = Annotated[
     str,
     typer.Option("--advertise", help="The address registered for ports published on every address. Default: found."),
+]
+AdvertiseIpv6 = Annotated[
+    str, typer.Option("--advertise-ipv6", help="The address for ports published on every IPv6 address only.")
 ]
 NodeName = Annotated[
     str, typer.Option("--node-name", help="Name of this node. Default: the one it had, or the host's.")
@@ -43,6 +48,7 @@ async def serve(
     no_engine: NoEngine = False,
     services: Services = Path("/etc/pierhead/services.d"),
     advertise: Advertise = "",
+    advertise_ipv6: AdvertiseIpv6 = "",
     node_name: NodeName = "",
     mount: Mount = None,
     cluster: Cluster = "pier",
@@ -58,7 +64,8 @@ async def serve(
             catalog_url=told.catalog_url,
             catalog_token=told.catalog.token,
             catalog_tls=access.tls(told),
-            advertise=advertise or address.own(),
+            advertise=_checked(advertise or address.own(), told.catalog_url),
+            advertise_ipv6=advertise_ipv6,
             data=data,
             node_name=node_name,
             mount=mount,
@@ -66,3 +73,21 @@ async def serve(
             services=services,
         )
     )
+
+
+def _checked(advertise: str, catalog: str) -> str:
+    """The address, when others can be told it. Raises: Invalid."""
+    try:
+        found = ipaddress.ip_address(advertise)
+    except ValueError:
+        raise errors.Invalid(
+            f"--advertise: {advertise!r} is no IP address.", hint="Others are told it as it is."
+        ) from None
+    host = urlsplit(catalog).hostname or ""
+    is_here = host == "localhost" or host.startswith("127.") or host == "::1"
+    if found.is_unspecified or (found.is_loopback and not is_here):
+        raise errors.Invalid(
+            f"--advertise: {advertise} leads nowhere from other machines, and the catalog at {host} tells them.",
+            hint="Give the address that they reach this one at.",
+        )
+    return advertise

@@ -156,6 +156,9 @@ class Agent:
     advertise: str = ""
     """The address that is registered for ports published on every address (0.0.0.0). Empty: the address of the
     interface that holds the default route."""
+    advertise_ipv6: str = ""
+    """The address that is registered for ports published on every IPv6 address and on no IPv4 one. Empty: such ports
+    are not registered."""
     services: Path = Path("/etc/pierhead/services.d")
     """The folder of the files that declare services of this machine that are no containers. It need not exist."""
     mount: str = ""

@@ -34,3 +34,19 @@ def test_a_node_with_an_ipv6_address_takes_the_binding_of_that_family() -> None:
 def test_what_is_not_published_is_nowhere() -> None:
     assert address.of(container({"80/tcp": []}), "80/tcp", "10.0.0.5") is None
     assert address.of(container(), "80/tcp", "10.0.0.5") is None
+
+
+@pytest.mark.parametrize(
+    ("binding", "advertise", "ipv6", "place"),
+    [
+        ("::", "10.0.0.5", "2001:db8::5", Place("2001:db8::5", 7000)),
+        ("::", "10.0.0.5", "", None),
+        ("0.0.0.0", "2001:db8::5", "", None),
+        ("", "2001:db8::5", "", Place("2001:db8::5", 7000)),
+        ("2001:db8::7", "10.0.0.5", "", Place("2001:db8::7", 7000)),
+    ],
+)
+def test_an_address_of_the_other_family_is_never_registered(
+    binding: str, advertise: str, ipv6: str, place: Place | None
+) -> None:
+    assert address.of(container({"80/tcp": [(binding, 7000)]}), "80/tcp", advertise, ipv6) == place

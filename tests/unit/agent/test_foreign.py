@@ -169,6 +169,26 @@ def test_what_cannot_be_read_is_the_usual() -> None:
     assert (found.interval, found.initial) == (timedelta(seconds=10), CRITICAL)
 
 
+def test_grpc_is_asked_over_tls_where_that_is_said() -> None:
+    assert foreign.probe({"check_grpc": "true", "check_grpc_use_tls": "true"}).kind is Kind.GRPCS
+    assert foreign.probe({"check_grpc": "true", "check_grpc_use_tls": "false"}).kind is Kind.GRPC
+
+
+def test_a_script_may_name_where_it_is_registered() -> None:
+    found = only(ONE, {"SERVICE_CHECK_SCRIPT": "curl $SERVICE_IP:$SERVICE_PORT/up"})
+    assert found.probe.command[-1] == "curl 10.0.0.5:32768/up"
+
+
+def test_protocols_that_are_not_tcp_have_ids_of_their_own_and_are_not_asked() -> None:
+    bindings = {"80/tcp": [("", 1)], "80/udp": [("", 2)], "80/sctp": [("", 3)]}
+    found = foreign.endpoints(NODE, container(bindings, {"SERVICE_CHECK_TCP": "true"}))
+    assert sorted((one.id, one.tags, one.probe.kind) for one in found) == [
+        ("n1:web1:80", (), Kind.TCP),
+        ("n1:web1:80:sctp", ("sctp",), Kind.NONE),
+        ("n1:web1:80:udp", ("udp",), Kind.NONE),
+    ]
+
+
 def test_a_script_runs_in_a_shell_of_the_container() -> None:
     assert foreign.probe({"check_script": "test -e /up"}).command == ("/bin/sh", "-c", "test -e /up")
 

@@ -14,11 +14,11 @@ PROBE = Probe(Kind.HTTP, rise=2, fall=3, interval=timedelta(seconds=5))
 YES, NO = Answer(passed=True, reason="200 OK"), Answer(passed=False, reason="refused")
 
 
-def seen(answers: str, probe: Probe = PROBE, *, every: float = 5.0, begin: Health | None = None) -> Health:
+def seen(answers: str, probe: Probe = PROBE, *, begin: Health | None = None) -> Health:
     """The health after answers: `+` passed, `-` did not."""
     found = begin or health.start(probe)
-    for number, sign in enumerate(answers):
-        found = health.after(found, YES if sign == "+" else NO, probe, number * every)
+    for sign in answers:
+        found = health.after(found, YES if sign == "+" else NO, probe)
     return found
 
 
@@ -41,9 +41,9 @@ def test_rise_and_fall_count_in_a_row(answers: str, status: str) -> None:
 
 
 def test_the_reason_changes_with_the_cause_only() -> None:
-    before = health.after(health.start(PROBE), Answer(passed=False, reason="exit code 1", detail="at 7:00"), PROBE, 0)
-    same = health.after(before, Answer(passed=False, reason="exit code 1", detail="at 7:01"), PROBE, 1)
-    other = health.after(same, Answer(passed=False, reason="exit code 2"), PROBE, 2)
+    before = health.after(health.start(PROBE), Answer(passed=False, reason="exit code 1", detail="at 7:00"), PROBE)
+    same = health.after(before, Answer(passed=False, reason="exit code 1", detail="at 7:01"), PROBE)
+    other = health.after(same, Answer(passed=False, reason="exit code 2"), PROBE)
     assert (same.output, other.output) == ("exit code 1: at 7:00", "exit code 2")
 
 
@@ -51,14 +51,6 @@ def test_an_inherited_pass_ends_with_failures() -> None:
     begin = health.start(PROBE, is_passing=True)
     assert seen("--", begin=begin).status == PASSING
     assert seen("---", begin=begin).status == CRITICAL
-
-
-def test_what_flaps_must_prove_itself_longer() -> None:
-    probe = Probe(Kind.TCP, rise=1, fall=1)
-    assert seen("+-+", probe).status == PASSING
-    assert seen("+-+-+", probe).status == CRITICAL
-    assert seen("+-+-++++", probe).status == PASSING
-    assert seen("+-+-+", probe, every=100).status == PASSING
 
 
 def test_questions_are_quick_while_it_starts_and_slow_afterwards() -> None:
@@ -75,7 +67,7 @@ def test_it_only_changes_on_enough_answers_in_a_row(answers: str, rise: int, fal
     probe = Probe(Kind.TCP, rise=rise, fall=fall)
     found = health.start(probe)
     for number, sign in enumerate(answers):
-        after = health.after(found, YES if sign == "+" else NO, probe, number)
+        after = health.after(found, YES if sign == "+" else NO, probe)
         if after.status != found.status:
             enough = rise if after.status == PASSING else fall
             assert answers[: number + 1].endswith(sign * enough)
