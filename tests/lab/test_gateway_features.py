@@ -14,6 +14,9 @@ import pytest
 from aiohttp import web
 from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
 
+from pierhead.testing.authority import Authority
+from pierhead.wire.gateway.client import Gateways
+
 
 class Echo(Backend):
     """Answers with what arrived."""
@@ -25,7 +28,9 @@ class Echo(Backend):
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with lab(tmp_path, trusted=("127.0.0.9/32",)) as found:
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    async with lab(tmp_path, trusted=("127.0.0.9/32",), https_port=free_port(), certificates=folder) as found:
         await found.start()
         yield found
 
@@ -110,7 +115,7 @@ async def _rewrites(gateway: Lab) -> None:
 
 async def _redirects(gateway: Lab) -> None:
     expected = {
-        ("safe.test", "/a?b=c"): (301, "https://safe.test/a?b=c"),
+        ("safe.test", "/a?b=c"): (301, f"https://safe.test:{gateway.options.https_port}/a?b=c"),
         ("www.shop.test", "/a?b=c"): (308, "http://shop.test/a?b=c"),
         ("www.shop.test:8080", "/"): (308, "http://shop.test:8080/"),
         ("old.test", "/a?b=c"): (302, "https://new.test/50%25/a?b=c"),
@@ -184,3 +189,34 @@ async def _is_placed_by_what_it_carries(gateway: Lab) -> None:
     assert len({(await _arrived(gateway, "source.test"))["name"] for _ in range(6)}) == 1
     assert len({(await _arrived(gateway, "least.test"))["name"] for _ in range(6)}) > 1
     assert len({(await _arrived(gateway, "cookie.test"))["name"] for _ in range(9)}) > 1
+
+
+async def test_what_only_haproxy_refuses_leaves_out_nothing_but_itself(gateway: Lab, tmp_path: Path) -> None:
+    web_ = await gateway.backend("web")
+    await gateway.register("web", web_)
+    for n in range(100):
+        await gateway.route(f"good-{n:02}", service="web", hosts=[f"good-{n}.test"], response_timeout=f"{n + 1}s")
+    await gateway.route("bad", service="web", hosts=["bad.test"], response_timeout="30d")
+    await gateway.route("worse", service="web", hosts=["worse.test"], connect_timeout="40d")
+    (tmp_path / "weak.pem").write_text(Authority().make("weak.test", weak=True).pem)
+    (tmp_path / "weak.pem").rename(tmp_path / "certificates" / "weak.pem")
+    await until(lambda: gateway.answers("good-99.test", 200), 60)
+    await until(lambda: _has_problems(gateway, {"bad", "worse", "certificate weak"}), 60)
+    reasons = {problem["route"]: problem["reason"] for problem in (await gateway.status())["problems"]}
+    assert all("timer overflow" in reasons[name] for name in ("bad", "worse"))
+    assert "unable to load SSL certificate" in reasons["certificate weak"]
+    for n in range(100):
+        assert await gateway.answers(f"good-{n}.test", 200)
+    assert await gateway.answers("bad.test", 404)
+    async with Gateways() as asked:
+        listed = {one["name"]: (one["state"], one["problem"]) for one in await asked.routes(gateway.admin)}
+    assert len(listed) == 102
+    assert listed["good-00"] == ("ready", "")
+    assert listed["bad"] == ("refused", reasons["bad"])
+    await gateway.route("bad", service="web", hosts=["bad.test"])
+    await until(lambda: gateway.answers("bad.test", 200), 30)
+    await until(lambda: _has_problems(gateway, {"worse", "certificate weak"}), 30)
+
+
+async def _has_problems(gateway: Lab, wanted: set[str]) -> bool:
+    return {problem["route"] for problem in (await gateway.status())["problems"]} == wanted

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 import pierhead
-from pierhead.api import apps, auth, builds, certificates, config, errors, git, hooks, instances
+from pierhead.api import apps, auth, builds, certificates, config, errors, git, hooks, instances, routes
 from pierhead.appfile import published
 from pierhead.control.context import Context
 
@@ -41,6 +41,7 @@ def create(context: Context, status: Callable[[], Any]) -> FastAPI:
         certificates.router,
         config.router,
         builds.router,
+        routes.router,
         hooks.router,
         git.router,
         instances.router,

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "scale": "apps",
     "remove": "apps",
     "builds": "apps",
+    "routes": "routes",
     "logs": "instances",
     "exec": "instances",
     "login": "login",

@@ -91,7 +91,7 @@ def material(options: Options, documents: Mapping[str, str]) -> Material:
         if default:
             problems.setdefault(f"certificate {default}", "it is to be the default, and there is none of that name")
         default = tls.SELF_MADE
-        found[default] = tls.self_made(options.data / "self-made.pem")
+    found[tls.SELF_MADE] = tls.self_made(options.data / "self-made.pem")
     problems |= tls.faults(found, clock.now())
     return Material(has_tls=True, certificates=tls.ordered(found, default), pages=shown, problems=problems)
 

@@ -197,6 +197,12 @@ def _sites(route: Route) -> list[str]:
     return [f"{host.lower()}{path.rstrip('/')}/" for host in route.hosts for path in route.paths]
 
 
+def leads(structure: Structure, route: Route) -> bool:
+    """The route is carried out: something leads to its pool because of it."""
+    ways = [*(structure.sites.get(site) for site in _sites(route)), *(structure.names.get(n) for n in _names(route))]
+    return pool_name(route) in [*ways, structure.ports.get(route.service_port or 0)]
+
+
 def _refusal(draft: Draft, route: Route, sites: Sequence[str], blocked: Mapping[int, str]) -> str:
     """Why the route cannot be carried out; empty when it can."""
     return next((reason for reason in _objections(draft, route, sites, blocked) if reason), "")

@@ -13,6 +13,7 @@ from pierhead.gateway import announce, follow, gather, haproxy, status
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.options import Options
+from pierhead.gateway.quarantine import Quarantine
 from pierhead.kit import clock, errors, process
 from pierhead.kit.backoff import Backoff
 from pierhead.kit.tasks import Signal
@@ -82,14 +83,17 @@ async def stop_haproxy(data: Path) -> None:
 async def _drive(proxy: Proxy, known: Known) -> None:
     """HAProxy follows what is known, one change at a time; changes that come meanwhile are one."""
     await _until_usable(known, FIRST_ANSWER if haproxy.find(proxy.frame) else FIRST_GUESS)
-    backoff = Backoff(limit=timedelta(seconds=10))
+    backoff, quarantine = Backoff(limit=timedelta(seconds=10)), Quarantine(proxy.options, proxy.frame)
     known.changed.set()
     while True:
         if not await known.changed.wait(LOOK_AGAIN):
             proxy.forget()
         try:
-            await proxy.follow(known.snapshot)
+            await proxy.follow(quarantine.passed(known.snapshot))
         except errors.PierError as error:
+            if isinstance(error, errors.Invalid) and await quarantine.search(known.snapshot):
+                known.changed.set()
+                continue
             if proxy.failure != error.message:
                 log.warning("HAProxy does not follow the catalog.", extra={"reason": error.message})
             proxy.failure = error.message

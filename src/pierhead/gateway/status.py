@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 import aiohttp
 from aiohttp import web
 
 import pierhead
-from pierhead.gateway import apply, plan
+from pierhead.gateway import apply, listing, plan
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.layout import Mode, Pool, Server
@@ -48,6 +48,7 @@ async def serve(proxy: Proxy, known: Known) -> web.AppRunner:
     app = web.Application()
     app.add_routes([web.get("/v1/status", _Status(proxy, known).answer)])
     app.add_routes([web.get("/v1/services/{name}", _Service(proxy, known).answer)])
+    app.add_routes([web.get("/v1/routes", _Routes(proxy, known).answer)])
     app.add_routes([web.get("/metrics", _Metrics(proxy).answer)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -194,6 +195,16 @@ class _Service:
             return _json({"error": f"no route leads to a service {name}"}, status=404)
         listed = [{field: getattr(seen, field) for field in Seen.__dataclass_fields__} for seen in found]
         return _json({"service": name, "index": self.proxy.index, "servers": listed})
+
+
+@dataclass(frozen=True)
+class _Routes:
+    proxy: Proxy
+    known: Known
+
+    async def answer(self, _: web.Request) -> web.Response:
+        found = listing.listing(self.known.snapshot, self.proxy.layout)
+        return _json({"index": self.proxy.index, "routes": [asdict(one) for one in found]})
 
 
 @dataclass(frozen=True)

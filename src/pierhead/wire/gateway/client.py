@@ -71,6 +71,13 @@ class Gateways:
             raise _unexpected(address, code, value)
         return value
 
+    async def routes(self, address: str) -> list[dict[str, Any]]:
+        """Every route as the gateway carries it out, as it says it. Raises: Unavailable."""
+        code, value = await self._get(address, "/v1/routes")
+        if code != 200:
+            raise _unexpected(address, code, value)
+        return list(value["routes"])
+
     async def service(self, address: str, name: str) -> Service | None:
         """What the gateway has of a service; None when no route leads to it there. Raises: Unavailable."""
         code, value = await self._get(address, f"/v1/services/{quote(name, safe='')}")

@@ -1,0 +1,73 @@
+"""Every route as this gateway carries it out, or why it does not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pierhead.gateway.layout import Layout, Mode, Pool, Problem, leads, pool_name
+from pierhead.gateway.snapshot import Snapshot
+from pierhead.model.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    name: str
+    hosts: tuple[str, ...]
+    paths: tuple[str, ...]
+    service_port: int | None
+    protocol: str
+    service: str
+    state: str
+    """`ready`, `no instance`, `maintenance`, `redirect`, or `refused`: then `problem` says why."""
+    problem: str
+
+
+def listing(snapshot: Snapshot, layout: Layout) -> list[Listed]:
+    """In the order of their names; those whose document cannot be read have nothing but a name."""
+    problems = _by_route(layout.problems)
+    found = [_listed(route, layout, problems.get(route.name, "")) for route in _routes(snapshot)]
+    known = {one.name for one in found}
+    found += [_unread(name, reason) for name, reason in snapshot.refused.items() if name not in known]
+    return sorted(found, key=lambda one: one.name)
+
+
+def _routes(snapshot: Snapshot) -> Iterator[Route]:
+    yield from snapshot.routes.values()
+    for implied in snapshot.implied.values():
+        yield from implied
+
+
+def _by_route(problems: tuple[Problem, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for problem in problems:
+        found.setdefault(problem.route, problem.reason)
+    return found
+
+
+def _listed(route: Route, layout: Layout, problem: str) -> Listed:
+    pool = layout.pools.get(pool_name(route))
+    return Listed(
+        name=route.name,
+        hosts=route.hosts,
+        paths=route.paths,
+        service_port=route.service_port,
+        protocol=route.protocol.value,
+        service=route.service,
+        state=_state(route, pool, layout),
+        problem=problem,
+    )
+
+
+def _state(route: Route, pool: Pool | None, layout: Layout) -> str:
+    if pool is None or not leads(layout.structure, route):
+        return "refused"
+    if route.policy.maintenance:
+        return "maintenance"
+    if route.policy.redirect:
+        return "redirect"
+    return "ready" if any(server.mode == Mode.READY for server in pool.servers) else "no instance"
+
+
+def _unread(name: str, reason: str) -> Listed:
+    return Listed(name, (), (), None, "", "", "refused", reason)
