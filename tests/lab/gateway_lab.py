@@ -22,6 +22,7 @@ from aiohttp import web
 from pierhead.catalog import server
 from pierhead.gateway import loop
 from pierhead.gateway.options import Options
+from pierhead.kit import errors
 from pierhead.wire.consul import agent, kv
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.gateway import client as gateways
@@ -34,12 +35,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def until(true: Callable[[], Awaitable[object]], seconds: float = 10, what: str = "") -> float:
-    """The seconds after which `true` gave something true."""
+async def until(true: Callable[[], Awaitable[object]], seconds: float = 20, what: str = "") -> float:
+    """The seconds after which `true` gave something true. A gateway that does not answer is asked again."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
-        if await true():
-            return time.monotonic() - begin
+        with contextlib.suppress(errors.Unavailable):
+            if await true():
+                return time.monotonic() - begin
         await asyncio.sleep(0.005)
     raise AssertionError(f"not within {seconds} s: {what or true}")
 
@@ -109,12 +111,15 @@ class Lab:
     async def unroute(self, name: str) -> None:
         assert await kv.delete(self.catalog, f"pier/routes/{name}")
 
-    async def register(self, service: str, backend: Backend, *, release: str = "", status: str = "passing") -> None:
+    async def register(
+        self, service: str, backend: Backend, *, release: str = "", status: str = "passing", id_: str = "", **meta: str
+    ) -> None:
         check = agent.Check(ttl=timedelta(hours=1), status=status)
-        meta = {"pier-release": release} if release else {}
+        meta |= {"pier-release": release} if release else {}
+        name = id_ or backend.name
         await agent.register(
             self.catalog,
-            agent.Registration(service, backend.name, "127.0.0.1", backend.port, meta=meta, checks=(check,)),
+            agent.Registration(service, name, "127.0.0.1", backend.port, meta=meta, checks=(check,)),
         )
 
     async def check(self, backend: Backend, status: str) -> None:
@@ -143,6 +148,9 @@ class Lab:
 
     async def reloads(self) -> int:
         return int((await self.status())["haproxy"]["reloads"])
+
+    async def has_nothing_pending(self) -> bool:
+        return not (await self.status())["haproxy"]["pending"]
 
     async def has_reloaded(self, times: int) -> bool:
         return await self.reloads() == times
@@ -213,6 +221,7 @@ import asyncio, sys
 from pathlib import Path
 from pierhead.boot import gateway
 from pierhead.gateway.options import Options
+from pierhead.kit import errors
 url, http, admin, data = sys.argv[1:]
 asyncio.run(gateway.alone(Options("lab", url, "127.0.0.1", int(http), "127.0.0.1", int(admin), Path(data))))
 """

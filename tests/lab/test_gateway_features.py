@@ -44,6 +44,7 @@ async def test_routes_do_what_their_fields_say(gateway: Lab) -> None:
     port = free_port()
     await _declare(gateway, port)
     await until(lambda: gateway.answers("last.test", 200))
+    await until(gateway.has_nothing_pending)
     assert (await gateway.status())["problems"] == []
 
     await _rewrites(gateway)

@@ -68,7 +68,7 @@ async def start(options: Options, frame: render.Frame, texts: Mapping[str, str])
     started = process.start(NAME, argv, run=frame.run, log=options.log)
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            while not await _answers(frame):
+            while not (await _answers(frame) and await _leads(frame)):
                 if not process.is_alive(started):
                     raise _ended(options.log, begin)
                 await asyncio.sleep(LOOK_SECONDS)
@@ -97,8 +97,7 @@ async def reload(options: Options, frame: render.Frame, texts: Mapping[str, str]
 async def write(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> None:
     """The files are in place, and HAProxy accepts them. Raises: Invalid; the file in place is the old one then."""
     draft = frame.folder / f"{render.CONFIG}.new"
-    for name, text in texts.items():
-        files.replace(draft if name == render.CONFIG else frame.folder / name, text)
+    await asyncio.to_thread(_write, frame.folder, draft, texts)
     await check.check(options.haproxy, draft)
     draft.replace(frame.folder / render.CONFIG)
     for path in frame.folder.glob("certificate-*.pem"):
@@ -141,11 +140,25 @@ def taken(host: str, port: int) -> str:
     return ""
 
 
+def _write(folder: Path, draft: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        files.replace(draft if name == render.CONFIG else folder / name, text)
+
+
 async def _answers(frame: render.Frame) -> records.Info | None:
     try:
         return await worker.info(frame.worker)
     except errors.Unavailable:
         return None
+
+
+async def _leads(frame: render.Frame) -> bool:
+    """The master answers too, which may be later."""
+    try:
+        await master.processes(frame.master)
+    except errors.Unavailable:
+        return False
+    return True
 
 
 async def _until_replaced(frame: render.Frame, before: records.Processes) -> None:

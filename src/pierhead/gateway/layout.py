@@ -79,18 +79,14 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What cannot change while HAProxy runs: a difference here means a reload."""
+    """What leads to the pools. The same object for as long as nothing of it changed."""
 
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    """Pool → its slots."""
     sites: Mapping[str, str] = field(default_factory=dict)
     """`host/path/` → pool."""
     ports: Mapping[int, str] = field(default_factory=dict)
     """Service port → pool."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Name in a TLS connection that is passed on unopened → pool."""
-    material: str = ""
-    """The mark of certificates and pages."""
 
 
 @dataclass(slots=True)
@@ -98,12 +94,15 @@ class Draft:
     """What the routes alone amount to: the same for as long as they are."""
 
     blocked: Mapping[int, str] = field(default_factory=dict)
+    has_tls: bool = False
     sites: dict[str, str] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     weights: dict[str, Mapping[str, int]] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
     """Pool → the first route to it."""
+    pools_of: dict[str, list[str]] = field(default_factory=dict)
+    """Service → its pools."""
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -111,42 +110,66 @@ class Draft:
 class Layout:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     structure: Structure = Structure()
-    problems: tuple[Problem, ...] = ()
     draft: Draft = field(default_factory=Draft, compare=False)
     material: Material = NONE
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        faults = (Problem(what, reason) for what, reason in sorted(self.material.problems.items()))
+        return (*self.draft.problems, *(fault for pool in self.pools.values() for fault in pool.problems), *faults)
 
-def draw(
-    snapshot: Snapshot,
-    held: Mapping[str, Sequence[slots.Key | None]],
-    blocked: Mapping[int, str],
-    before: tuple[Snapshot, Layout] | None = None,
-) -> Layout:
+
+Held = Mapping[str, Sequence[slots.Key | None]]
+"""Pool → what sits in its slots now."""
+Blocked = Mapping[int, str]
+"""Service port that cannot be listened on → the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A layout with what it was drawn from."""
+
+    snapshot: Snapshot
+    layout: Layout
+
+
+def draw(snapshot: Snapshot, held: Held, blocked: Blocked, before: Drawn | None = None) -> Layout:
     """The layout that `snapshot` amounts to.
 
-    `held`: pool → what sits in its slots now, for pools that `before` has not. `blocked`: ports that cannot be listened
-    on, with the reason. A pool of `before` whose routes and endpoints are the same objects is taken over as it is: one
-    change costs one pool.
+    `held` is asked for pools that `before` has not. What neither a route nor an endpoint changed for since `before` is
+    taken over as it is: one change costs one pool.
     """
     draft = _draft(snapshot, blocked, before)
-    pools = {name: _pool(name, route, draft, snapshot, held, before) for name, route in draft.routes.items()}
-    sizes = {name: len(pool.servers) for name, pool in pools.items()}
-    problems = (*draft.problems, *(problem for pool in pools.values() for problem in pool.problems))
-    material = snapshot.material
-    structure = Structure(sizes, draft.sites, draft.ports, draft.names, material.mark)
-    faults = tuple(Problem(what, reason) for what, reason in sorted(material.problems.items()))
-    return Layout(pools, structure, problems + faults, draft, material)
+    if before is None or before.layout.draft is not draft:
+        pools = {name: _pool(name, draft, snapshot, held, before) for name in draft.routes}
+        return Layout(pools, Structure(draft.sites, draft.ports, draft.names), draft, snapshot.material)
+    pools = dict(before.layout.pools)
+    for name in _concerned(before.snapshot, snapshot, draft):
+        pools[name] = _pool(name, draft, snapshot, held, before)
+    return Layout(pools, before.layout.structure, draft, snapshot.material)
 
 
-def _draft(snapshot: Snapshot, blocked: Mapping[int, str], before: tuple[Snapshot, Layout] | None) -> Draft:
-    if before and _has_same_routes(before[0], snapshot) and before[1].draft.blocked == blocked:
-        return before[1].draft
-    draft = Draft(dict(blocked), problems=[Problem(name, reason) for name, reason in sorted(snapshot.refused.items())])
-    for _, route in sorted(snapshot.routes.items()):
-        _admit(draft, route, blocked, has_tls=snapshot.material.has_tls)
-    for _, routes in sorted(snapshot.implied.items()):
-        for route in routes:
-            _admit(draft, route, blocked, has_tls=snapshot.material.has_tls)
+def _concerned(before: Snapshot, now: Snapshot, draft: Draft) -> Iterator[str]:
+    """The pools whose endpoints are others than before."""
+    if before.endpoints is now.endpoints:
+        return
+    old, new = before.endpoints, now.endpoints
+    services = [service for service, endpoints in new.items() if old.get(service) is not endpoints]
+    for service in (*services, *(old.keys() - new.keys())):
+        yield from draft.pools_of.get(service, ())
+
+
+def _draft(snapshot: Snapshot, blocked: Blocked, before: Drawn | None) -> Draft:
+    former = before.layout.draft if before else None
+    has_tls = snapshot.material.has_tls
+    is_same = before is not None and _has_same_routes(before.snapshot, snapshot)
+    if former and is_same and (former.blocked, former.has_tls) == (blocked, has_tls):
+        return former
+    faults = [Problem(name, reason) for name, reason in sorted(snapshot.refused.items())]
+    draft = Draft(dict(blocked), has_tls, problems=faults)
+    implied = (route for _, routes in sorted(snapshot.implied.items()) for route in routes)
+    for route in (*(route for _, route in sorted(snapshot.routes.items())), *implied):
+        _admit(draft, route, blocked, has_tls=has_tls)
     return draft
 
 
@@ -170,7 +193,7 @@ def _paths(route: Route) -> tuple[str, ...]:
     return tuple(sorted({path.rstrip("/") for path in route.paths}, key=lambda path: (-len(path), path)))
 
 
-def _admit(draft: Draft, route: Route, blocked: Mapping[int, str], *, has_tls: bool) -> None:
+def _admit(draft: Draft, route: Route, blocked: Blocked, *, has_tls: bool) -> None:
     pool, sites = pool_name(route), _sites(route)
     reason = "" if has_tls or not _names(route) else _NO_TLS
     reason = reason or _refusal(draft, route, sites, blocked)
@@ -181,7 +204,9 @@ def _admit(draft: Draft, route: Route, blocked: Mapping[int, str], *, has_tls: b
     draft.names |= dict.fromkeys(_names(route), pool)
     if route.service_port:
         draft.ports[route.service_port] = pool
-    draft.routes.setdefault(pool, route)
+    if pool not in draft.routes:
+        draft.routes[pool] = route
+        draft.pools_of.setdefault(route.service, []).append(pool)
     if route.weights and draft.weights.setdefault(pool, route.weights) != route.weights:
         draft.problems.append(Problem(route.name, f"its weights differ from another route's to {route.service}"))
 
@@ -203,12 +228,12 @@ def leads(structure: Structure, route: Route) -> bool:
     return pool_name(route) in [*ways, structure.ports.get(route.service_port or 0)]
 
 
-def _refusal(draft: Draft, route: Route, sites: Sequence[str], blocked: Mapping[int, str]) -> str:
+def _refusal(draft: Draft, route: Route, sites: Sequence[str], blocked: Blocked) -> str:
     """Why the route cannot be carried out; empty when it can."""
     return next((reason for reason in _objections(draft, route, sites, blocked) if reason), "")
 
 
-def _objections(draft: Draft, route: Route, sites: Sequence[str], blocked: Mapping[int, str]) -> Iterator[str]:
+def _objections(draft: Draft, route: Route, sites: Sequence[str], blocked: Blocked) -> Iterator[str]:
     pool, port = pool_name(route), route.service_port
     if route.service and not _SERVICE.fullmatch(route.service):
         yield f"{route.service!r} cannot be a service's name"
@@ -230,17 +255,11 @@ def _objections(draft: Draft, route: Route, sites: Sequence[str], blocked: Mappi
         yield blocked[port]
 
 
-def _pool(
-    name: str,
-    route: Route,
-    draft: Draft,
-    snapshot: Snapshot,
-    held: Mapping[str, Sequence[slots.Key | None]],
-    before: tuple[Snapshot, Layout] | None,
-) -> Pool:
+def _pool(name: str, draft: Draft, snapshot: Snapshot, held: Held, before: Drawn | None) -> Pool:
+    route = draft.routes[name]
     endpoints = snapshot.endpoints.get(route.service, ())
-    former = before[1].pools.get(name) if before else None
-    if before and former and _is_same(before[0], snapshot, route.service):
+    former = before.layout.pools.get(name) if before else None
+    if before and former and _is_same(before, snapshot, draft, name):
         return former
     by_key = _by_key(endpoints)
     if not route.service:
@@ -258,8 +277,14 @@ def _pool(
     return Pool(name, route.service, route.protocol, servers, unusable, route.policy, _paths(route))
 
 
-def _is_same(before: Snapshot, now: Snapshot, service: str) -> bool:
-    return _has_same_routes(before, now) and before.endpoints.get(service, ()) is now.endpoints.get(service, ())
+def _is_same(before: Drawn, now: Snapshot, draft: Draft, name: str) -> bool:
+    """Neither the endpoints of the pool nor what the routes say of it are others than they were."""
+    route, former = draft.routes[name], before.layout.draft
+    if former.routes.get(name) is not route and former.routes.get(name) != route:
+        return False
+    is_same_weight = former.weights.get(name) == draft.weights.get(name)
+    old, new = before.snapshot.endpoints, now.endpoints
+    return is_same_weight and old.get(route.service, ()) is new.get(route.service, ())
 
 
 def _server(

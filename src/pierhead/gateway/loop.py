@@ -26,8 +26,8 @@ FIRST_ANSWER = timedelta(seconds=10)
 FIRST_GUESS = timedelta(seconds=1)
 """How long the start of HAProxy waits for the catalog."""
 WITHDRAWAL = timedelta(seconds=2)
-LOOK_AGAIN = timedelta(seconds=30)
-"""How often what HAProxy has is read although nothing changed."""
+LOOK = timedelta(seconds=1)
+"""How often a part of what HAProxy has is read although nothing changed, and a reload that had to wait is tried."""
 
 
 async def run(options: Options) -> None:
@@ -86,9 +86,10 @@ async def _drive(proxy: Proxy, known: Known) -> None:
     backoff, quarantine = Backoff(limit=timedelta(seconds=10)), Quarantine(proxy.options, proxy.frame)
     known.changed.set()
     while True:
-        if not await known.changed.wait(LOOK_AGAIN):
-            proxy.forget()
+        is_changed = await known.changed.wait(LOOK)
         try:
+            if not is_changed:
+                await proxy.look()
             await proxy.follow(quarantine.passed(known.snapshot))
         except errors.PierError as error:
             if isinstance(error, errors.Invalid) and await quarantine.search(known.snapshot):

@@ -1,66 +1,122 @@
 """From what HAProxy is to what it shall be, in steps that print themselves. Pure.
 
-New servers come before old ones leave, and a server that changes its address is in maintenance while it does.
+New servers come before the names that lead to them, and those before old servers leave. A server that changes its
+address is in maintenance while it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from pierhead.gateway import pool as pool_
 from pierhead.gateway import slots
-from pierhead.gateway.layout import Layout, Mode, Pool, Server, Structure
+from pierhead.gateway.layout import Mode, Pool, Server
+from pierhead.gateway.loaded import Homes, Loaded
 from pierhead.model.step import Plan, Step
 from pierhead.wire.haproxy import records, worker
 
-RELOAD = "reload"
+RELOAD, LEAD, REPLACE = "reload", "lead", "replace"
+ONE_BY_ONE = 64
+"""Entries of a map that are changed one by one; more of them replace the map."""
 Actual = Mapping[str, Mapping[str, records.Server]]
-"""Pool → server → how the worker has it now."""
+"""Backend → server → how the worker has it now."""
 
 
-def plan(wanted: Layout, loaded: Structure, actual: Actual, pools: Iterable[str]) -> Plan:
-    """One reload when the structure differs, which the file of the reload then fulfils; else runtime commands for
-    `pools`, the servers that become ready first."""
-    if cause := difference(loaded, wanted.structure):
-        return Plan((Step(RELOAD, "haproxy", cause),))
-    steps = [step for name in sorted(pools) if name in wanted.pools for step in _pool(wanted.pools[name], actual)]
-    return Plan(tuple(sorted(steps, key=lambda step: step.kind != Mode.READY)))
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A map of host names or paths, as it is in the worker and as it shall be."""
+
+    file: Path
+    now: Mapping[str, str]
+    wanted: Mapping[str, str]
+    is_in_order: bool = False
+    """The first key that matches counts, so that none can be added at its end."""
+
+    def is_met_by(self, found: Mapping[str, str]) -> bool:
+        if found is self.wanted:
+            return True
+        return found == self.wanted and not (self.is_in_order and list(found) != list(self.wanted))
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """The entries that are new or lead elsewhere."""
+        return {key: value for key, value in self.wanted.items() if self.now.get(key) != value}
+
+    @property
+    def differing(self) -> list[str]:
+        """The keys of entries that are new, lead elsewhere or are to go."""
+        return [*self.changed, *sorted(self.now.keys() - self.wanted.keys())]
+
+    @property
+    def is_replaced(self) -> bool:
+        """It is exchanged as a whole."""
+        keys = self.differing
+        return self.is_in_order or len(keys) > ONE_BY_ONE or not all(map(worker.is_plain, keys))
 
 
-def difference(loaded: Structure, wanted: Structure) -> str:
-    """What a reload has to bring, in words; empty when there is no difference."""
-    if loaded == wanted:
-        return ""
+def difference(loaded: Loaded, head: str, pools: Mapping[str, Pool], homes: Homes) -> str:
+    """What a reload has to bring, in words; empty when there is nothing."""
+    if not loaded.mark:
+        return "what HAProxy was told is not known"
+    sizes = loaded.sizes
+    names = {name for name in pools if name not in sizes and name not in homes.of}
+    larger = {
+        pool.name
+        for pool in pools.values()
+        if not loaded.can_add and len(pool.servers) > sizes.get(homes.backend(pool.name), len(pool.servers))
+    }
     parts = (
-        *_named("new pool", wanted.sizes.keys() - loaded.sizes.keys()),
-        *_named("pool gone", loaded.sizes.keys() - wanted.sizes.keys()),
-        *_named("more slots", {n for n, size in wanted.sizes.items() if loaded.sizes.get(n, size) != size}),
-        *_named("sites", {s for s, _ in loaded.sites.items() ^ wanted.sites.items()}),
-        *_named("ports", {str(p) for p, _ in loaded.ports.items() ^ wanted.ports.items()}),
-        *_named("names", {n for n, _ in loaded.names.items() ^ wanted.names.items()}),
-        *_named("certificates or pages", {""} if loaded.material != wanted.material else ()),
+        *_named("new pool", names),
+        *_named("more slots", larger),
+        *(("listeners, certificates or pages",) if loaded.head != head else ()),
     )
     return "; ".join(parts)
 
 
-def held(actual: Actual) -> dict[str, tuple[slots.Key | None, ...]]:
+def plan(pools: Iterable[Pool], actual: Actual, homes: Homes, loaded: Loaded, maps: Iterable[Map] = ()) -> Plan:
+    """Runtime commands for `pools` and `maps`, in the order that loses no request."""
+    steps = [step for pool in pools for step in _pool(pool, homes.backend(pool.name), actual, loaded)]
+    ready = [step for step in steps if step.kind == Mode.READY]
+    rest = [step for step in steps if step.kind != Mode.READY]
+    return Plan((*ready, *(step for one in maps for step in _map(one)), *rest))
+
+
+def held(actual: Actual, homes: Homes) -> dict[str, tuple[slots.Key | None, ...]]:
     """What sits in the slots of a HAProxy that somebody else started, by pool."""
+    pools = {backend: pool for pool, backend in homes.of.items()}
     return {
-        pool: tuple(
+        pools.get(backend, backend): tuple(
             None if server.in_maintenance else (server.address, server.port)
-            for server in sorted(servers.values(), key=lambda server: int(server.name[1:]))
+            for server in sorted(servers.values(), key=lambda server: server.number)
         )
-        for pool, servers in actual.items()
+        for backend, servers in actual.items()
     }
 
 
-def _pool(pool: Pool, actual: Actual) -> list[Step]:
-    servers = actual.get(pool.name, {})
-    steps = (_server(pool.name, server, servers.get(server.name)) for server in pool.servers)
-    return [step for step in steps if step]
+def _pool(pool: Pool, backend: str, actual: Actual, loaded: Loaded) -> Iterator[Step]:
+    servers = actual.get(backend, {})
+    for server in pool.servers:
+        found = servers.get(server.name)
+        step = _server(backend, server, found) if found or not loaded.can_add else _added(backend, pool, server)
+        if step:
+            yield step
 
 
-def _server(pool: str, wanted: Server, actual: records.Server | None) -> Step | None:
-    target = f"{pool}/{wanted.name}"
+def _added(backend: str, pool: Pool, wanted: Server) -> Step | None:
+    """A server that the file does not have. Without anybody in it there is no need for it."""
+    if wanted.key is None:
+        return None
+    target = f"{backend}/{wanted.name}"
+    address, port = wanted.key
+    add = worker.add_server(target, address, port, wanted.weight, pool_.options(pool))
+    state = () if wanted.mode == Mode.MAINT else (worker.set_state(target, wanted.mode),)
+    return Step(wanted.mode, target, f"{address}:{port} weight {wanted.weight}, added", (add, *state))
+
+
+def _server(backend: str, wanted: Server, actual: records.Server | None) -> Step | None:
+    target = f"{backend}/{wanted.name}"
     if actual is None:
         return Step(wanted.mode, target, "not there", ())
     if wanted.key is None:
@@ -96,6 +152,20 @@ def _weight(target: str, wanted: Server, actual: records.Server) -> tuple[str, .
 
 def _state(target: str, wanted: Server) -> tuple[str, ...]:
     return (worker.set_state(target, wanted.mode),)
+
+
+def _map(one: Map) -> Iterator[Step]:
+    if one.is_met_by(one.now):
+        return
+    if one.is_replaced:
+        yield Step(REPLACE, one.file.name, f"{len(one.differing)} entries differ", one)
+        return
+    changed = one.changed
+    for key, value in changed.items():
+        tell = worker.set_entry if key in one.now else worker.add_entry
+        yield Step(LEAD, key, f"to {value}", (tell(one.file, key, value),))
+    for key in one.differing[len(changed) :]:
+        yield Step(LEAD, key, "nowhere", (worker.delete_entry(one.file, key),))
 
 
 def _named(what: str, names: Iterable[str]) -> Sequence[str]:

@@ -36,9 +36,14 @@ def text(pool: Pool, frame: Frame) -> str:
     lines = [f"backend {pool.name} from {'http' if has_http else 'tcp'}", *_balance(pool.policy)]
     lines += _timeouts(pool.policy)
     lines += _rules(pool, frame) if has_http else []
-    extra = " proto h2" if pool.protocol == Protocol.GRPC or pool.policy.http2 else ""
+    extra = options(pool)
     lines += [f"server {server.name} {_server(server)}{extra}" for server in pool.servers]
     return "\n  ".join(lines) + "\n"
+
+
+def options(pool: Pool) -> str:
+    """What each of its servers is declared with besides address and weight, a space before it."""
+    return " proto h2" if pool.protocol == Protocol.GRPC or pool.policy.http2 else ""
 
 
 def socket(host: str, port: int) -> str:

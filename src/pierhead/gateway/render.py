@@ -7,18 +7,25 @@ path to a pool, whatever the number of services; never one rule a service.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import pierhead
 from pierhead.gateway import pool as pool_
 from pierhead.gateway.layout import WITH_HOSTS, Layout, Pool, Server
+from pierhead.gateway.loaded import SPARE_SLOTS
 from pierhead.gateway.material import Material
 from pierhead.gateway.pool import socket
 from pierhead.model.app import Protocol
 
 CONFIG, HOSTS, WILDCARDS, SITES = "haproxy.cfg", "hosts.map", "wildcards.map", "sites.map"
 NAMES, NAME_WILDCARDS, CERTIFICATES = "names.map", "name-wildcards.map", "certificates.list"
+IN_ORDER = (WILDCARDS, NAME_WILDCARDS)
+"""Maps of which the first key that matches counts."""
+TO_POOLS = (SITES, NAMES, NAME_WILDCARDS)
+"""Maps whose values are backends."""
+_MARK = "@mark@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +66,40 @@ class Frame:
         return self.run / "metrics.sock"
 
 
-def files(frame: Frame, layout: Layout) -> dict[str, str]:
+Texts = dict[str, tuple[Pool, str]]
+"""Pool → its section, to be used again for as long as the pool is the same object."""
+Maps = Mapping[str, Mapping[str, str]]
+"""File → key → value. In those of wildcards the first key that matches counts."""
+
+
+def files(frame: Frame, layout: Layout, spares: Sequence[str] = (), texts: Texts | None = None) -> dict[str, str]:
     """File name → text. The names in `frame.folder` are the maps' names at runtime too."""
-    mark = fingerprint(frame, layout)
-    return {CONFIG: _config(frame, layout, mark), **_lists(frame, layout), **material_files(layout.material)}
+    found = _config(frame, layout, spares, {} if texts is None else texts)
+    mark = "pierhead-" + hashlib.sha256(found.encode()).hexdigest()[:16]
+    config = found.replace(_MARK, mark, 1)
+    written = {name: text_of(entries) for name, entries in maps(layout, {}).items()}
+    return {CONFIG: config, **written, **_listed(frame, layout.material), **material_files(layout.material)}
 
 
-def fingerprint(frame: Frame, layout: Layout) -> str:
-    """The same for two layouts that differ only in what sits in the slots. A worker shows it in `show info`."""
-    empty = replace(layout, pools={name: _emptied(pool) for name, pool in layout.pools.items()})
-    texts = [_config(frame, empty, ""), *_lists(frame, layout).values(), layout.material.mark]
-    return "pierhead-" + hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+def mark(texts: Mapping[str, str]) -> str:
+    """By which a worker with these files says that it has them."""
+    return texts[CONFIG].split("description ", 1)[1].split("\n", 1)[0]
+
+
+def head(frame: Frame, layout: Layout) -> str:
+    """The digest of all that only a reload changes, besides the pools' own sections."""
+    text = "\0".join((*_head(frame, layout), layout.material.mark, pierhead.__version__))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _listed(frame: Frame, material: Material) -> dict[str, str]:
+    return {CERTIFICATES: _lines(str(frame.folder / _certificate(name)) for name in material.certificates)}
 
 
 def material_files(material: Material) -> dict[str, str]:
     """Certificates with their keys, and pages."""
     found = {_page(name): text for name, text in material.pages.items()}
     return found | {_certificate(name): pem for name, pem in material.certificates.items()}
-
-
-def _lists(frame: Frame, layout: Layout) -> dict[str, str]:
-    listed = _lines(str(frame.folder / _certificate(name)) for name in layout.material.certificates)
-    return {**maps(layout.structure.sites), **_names(layout.structure.names), CERTIFICATES: listed}
 
 
 def _page(name: str) -> str:
@@ -91,39 +110,71 @@ def _certificate(name: str) -> str:
     return f"certificate-{name}.pem"
 
 
-def maps(sites: Mapping[str, str]) -> dict[str, str]:
-    """Host → site, longest wildcard first because the first that matches counts, and site + path → pool."""
-    hosts = {site.split("/", 1)[0] for site in sites}
-    exact = sorted(host for host in hosts if "*" not in host)
+def maps(layout: Layout, homes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Host → site, and site + path → backend; `homes`: pool → backend, for those that have not the one of their name.
+
+    In a map of wildcards the first that matches counts, so the longest comes first.
+    """
+    sites = layout.structure.sites
+    hosts = sorted({site.split("/", 1)[0] for site in sites})
     wildcards = sorted((host for host in hosts if host.startswith("*.")), key=lambda host: (-len(host), host))
     return {
-        HOSTS: _lines(f"{host} {host}" for host in exact),
-        WILDCARDS: _lines(f"{host[1:]} {host}" for host in wildcards),
-        SITES: _lines(f"{site} {pool}" for site, pool in sorted(sites.items())),
+        HOSTS: {host: host for host in hosts if "*" not in host},
+        WILDCARDS: {host[1:]: host for host in wildcards},
+        SITES: {site: homes.get(pool, pool) for site, pool in sorted(sites.items())},
+        **_names(layout.structure.names),
     }
 
 
-def _names(names: Mapping[str, str]) -> dict[str, str]:
+def _names(names: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Name in a TLS connection → pool; the longest wildcard first."""
     wildcards = sorted((name for name in names if "*" in name), key=lambda name: (-len(name), name))
     return {
-        NAMES: _lines(f"{name} {names[name]}" for name in sorted(names.keys() - set(wildcards))),
-        NAME_WILDCARDS: _lines(f"{name.removeprefix('*') or '.'} {names[name]}" for name in wildcards if name != "*"),
+        NAMES: {name: names[name] for name in sorted(names.keys() - set(wildcards))},
+        NAME_WILDCARDS: {name.removeprefix("*"): names[name] for name in wildcards if name != "*"},
     }
 
 
-def _config(frame: Frame, layout: Layout, mark: str) -> str:
+def text_of(entries: Mapping[str, str]) -> str:
+    """A map as the file that HAProxy reads."""
+    return _lines(map(" ".join, entries.items()))
+
+
+def loaded_maps(frame: Frame, layout: Layout) -> tuple[str, ...]:
+    """The maps that the file with this layout refers to."""
+    names = (NAMES, NAME_WILDCARDS) if frame.https_port and layout.structure.names else ()
+    return (HOSTS, WILDCARDS, SITES, *names)
+
+
+def _config(frame: Frame, layout: Layout, spares: Sequence[str], texts: Texts) -> str:
+    pools = (_section(frame, pool, texts) for _, pool in sorted(layout.pools.items()))
+    waiting = (pool_.text(_spare(name), frame) for name in spares)
+    return "\n".join((*_head(frame, layout), *pools, *waiting))
+
+
+def _head(frame: Frame, layout: Layout) -> list[str]:
     ports = (_port(frame, port, layout.pools[pool]) for port, pool in sorted(layout.structure.ports.items()))
-    pools = (pool_.text(pool, frame) for _, pool in sorted(layout.pools.items()))
-    head = (_global(frame, mark), _defaults(frame, layout), *_listeners(frame, layout), _metrics(frame))
-    return "\n".join(part for part in (*head, *ports, _nobody(frame), *pools) if part)
+    top = (_global(frame), _defaults(frame, layout), *_listeners(frame, layout), _metrics(frame))
+    return [part for part in (*top, *ports, _nobody(frame)) if part]
 
 
-def _global(frame: Frame, mark: str) -> str:
+def _section(frame: Frame, pool: Pool, texts: Texts) -> str:
+    known = texts.get(pool.name)
+    if known is None or known[0] is not pool:
+        known = texts[pool.name] = (pool, pool_.text(pool, frame))
+    return known[1]
+
+
+def _spare(name: str) -> Pool:
+    slots = tuple(Server(f"s{number}") for number in range(1, SPARE_SLOTS + 1))
+    return Pool(name, "", Protocol.HTTP, slots)
+
+
+def _global(frame: Frame) -> str:
     return f"""\
 # Written by the gateway at every reload; changes by hand are lost.
 global
-  description {mark or "-"}
+  description {_MARK}
   maxconn {frame.connections}
   stats socket {frame.worker} mode 600 level admin
   stats maxconn 32
@@ -290,10 +341,6 @@ frontend port:{port} from {"http" if has_http else "tcp"}
 {_request(frame) if has_http else ""}\
   default_backend {pool.name}
 """
-
-
-def _emptied(pool: Pool) -> Pool:
-    return replace(pool, servers=tuple(Server(server.name) for server in pool.servers), problems=())
 
 
 def _lines(lines: Iterable[str]) -> str:

@@ -25,7 +25,8 @@ from pierhead.model.instance import Endpoint
 from pierhead.wire.haproxy import master, records
 
 STATES = {Mode.READY: "ready", Mode.DRAIN: "draining", Mode.MAINT: "down"}
-PATIENCE = timedelta(seconds=2)
+PATIENCE = timedelta(seconds=2.5)
+"""For a master that is just about a reload. Whoever asks waits for three seconds."""
 LOOK_SECONDS = 0.02
 _ORDER = ("ready", "draining", "down")
 
@@ -72,6 +73,8 @@ async def overview(proxy: Proxy, known: Known) -> dict[str, object]:
         {"route": service, "reason": f"most of its endpoints vanished at once; kept until {clock.text(until)}"}
         for service, until in known.held.items()
     ]
+    if proxy.is_stuck:
+        problems.append({"route": "", "reason": f"new routes wait for a reload: {proxy.waiting}"})
     if proxy.failure:
         problems.append({"route": "", "reason": proxy.failure})
     return {
@@ -88,6 +91,9 @@ async def overview(proxy: Proxy, known: Known) -> dict[str, object]:
             "version": proxy.version,
             "pid": processes.master if processes else 0,
             "reloads": proxy.reloads,
+            "repairs": proxy.repairs,
+            "pending": proxy.waiting,
+            "old_workers": len(processes.old) if processes else 0,
             "workers": (1 if processes.worker else 0) + len(processes.old) if processes else 0,
         },
         "routes": len(known.snapshot.routes),
@@ -97,8 +103,22 @@ async def overview(proxy: Proxy, known: Known) -> dict[str, object]:
 
 
 async def servers(proxy: Proxy, service: str) -> list[Seen] | None:
-    """Every endpoint of a service in the order of their ids; None when no route leads to it."""
-    pools = [pool for pool in proxy.layout.pools.values() if pool.service == service]
+    """Every endpoint of a service in the order of their ids; None when no route leads to it.
+
+    Raises: Unavailable (what HAProxy does cannot be known).
+    """
+    end = clock.now() + PATIENCE
+    while True:
+        try:
+            return await _servers(proxy, service)
+        except errors.Unavailable:  # during a reload the master does not answer
+            if clock.now() > end:
+                raise
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _servers(proxy: Proxy, service: str) -> list[Seen] | None:
+    pools = [proxy.layout.pools[name] for name in proxy.layout.draft.pools_of.get(service, ())]
     if not pools:
         return None
     processes = await _processes(proxy)
@@ -111,14 +131,14 @@ async def servers(proxy: Proxy, service: str) -> list[Seen] | None:
 
 async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None) -> list[Seen]:
     """Every worker is asked by its pid, so that a reload meanwhile hides none."""
-    socket = proxy.frame.master
+    socket, backend = proxy.frame.master, proxy.homes.backend(pool.name)
     actual: Sequence[records.Server] = ()
     loads: list[records.Load] = []
     if processes and processes.worker:
-        actual = await master.servers(socket, processes.worker, pool.name)
-        loads += await master.loads(socket, processes.worker, pool.name)
+        actual = await master.servers(socket, processes.worker, [backend])
+        loads += await master.loads(socket, processes.worker, [backend])
     for pid in processes.old if processes else ():
-        loads += await master.loads(socket, pid, pool.name)
+        loads += await master.loads(socket, pid, proxy.homes.everywhere(pool.name))
     by_name = {server.name: server for server in actual}
     requests: dict[str, int] = {}
     for load in loads:

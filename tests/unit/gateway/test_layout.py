@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pierhead.gateway import layout
-from pierhead.gateway.layout import Layout, Mode
+from pierhead.gateway.layout import Drawn, Layout, Mode
 from pierhead.gateway.snapshot import Snapshot
 from pierhead.model.app import Protocol
 from pierhead.model.instance import Endpoint, State
@@ -90,10 +90,10 @@ def test_a_pool_that_nothing_changed_for_is_taken_over_as_it_is() -> None:
     first = layout.draw(before, {}, {})
     after = replace(before, endpoints={**before.endpoints, "b": (endpoint("2", 81),)})
     held = {name: pool.keys for name, pool in first.pools.items()}
-    second = layout.draw(after, held, {}, (before, first))
+    second = layout.draw(after, held, {}, Drawn(before, first))
     assert second.pools["http:a"] is first.pools["http:a"]
     assert second.pools["http:b"].keys[0] == ("10.0.0.1", 81)
-    assert second.structure == first.structure
+    assert second.structure is first.structure
 
 
 def test_routes_that_do_different_things_with_a_request_have_pools_of_their_own() -> None:

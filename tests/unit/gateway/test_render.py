@@ -21,8 +21,7 @@ def pool(name: str, protocol: Protocol, servers: tuple[Server, ...] = SERVERS) -
 
 
 def draw(*pools: Pool, sites: dict[str, str] | None = None, ports: dict[int, str] | None = None) -> Layout:
-    sizes = {found.name: len(found.servers) for found in pools}
-    return Layout({found.name: found for found in pools}, Structure(sizes, sites or {}, ports or {}))
+    return Layout({found.name: found for found in pools}, Structure(sites or {}, ports or {}))
 
 
 def test_a_worker_starts_with_every_server_as_it_is_to_be() -> None:
@@ -55,19 +54,26 @@ def test_the_number_of_services_adds_no_rule() -> None:
 
 
 def test_longer_wildcards_come_first() -> None:
-    found = render.maps({"*.b.test/": "p", "*.a.b.test/": "q", "x.test/api/": "r", "x.test/": "s", "*/": "t"})
-    assert found == {
+    sites = {"*.b.test/": "p", "*.a.b.test/": "q", "x.test/api/": "r", "x.test/": "s", "*/": "t"}
+    found = {name: render.text_of(entries) for name, entries in render.maps(draw(sites=sites), {"s": "spare"}).items()}
+    assert {name: text for name, text in found.items() if text} == {
         render.HOSTS: "x.test x.test\n",
         render.WILDCARDS: ".a.b.test *.a.b.test\n.b.test *.b.test\n",
-        render.SITES: "*.a.b.test/ q\n*.b.test/ p\n*/ t\nx.test/ s\nx.test/api/ r\n",
+        render.SITES: "*.a.b.test/ q\n*.b.test/ p\n*/ t\nx.test/ spare\nx.test/api/ r\n",
     }
 
 
-def test_the_fingerprint_is_of_the_structure_alone() -> None:
+def test_what_only_a_reload_changes_does_not_follow_from_the_pools_or_the_names() -> None:
     base = draw(pool("notes", Protocol.HTTP))
-    moved = draw(pool("notes", Protocol.HTTP, (Server("s1"), *SERVERS[1:])))
-    grown = draw(pool("notes", Protocol.HTTP, (*SERVERS, Server("s5"))))
-    assert render.fingerprint(FRAME, base) == render.fingerprint(FRAME, moved)
-    assert render.fingerprint(FRAME, base) != render.fingerprint(FRAME, grown)
-    assert render.fingerprint(FRAME, base) != render.fingerprint(replace(FRAME, http_port=80), base)
-    assert f"description {render.fingerprint(FRAME, base)}\n" in render.files(FRAME, base)[render.CONFIG]
+    others = draw(pool("notes", Protocol.HTTP, (Server("s1"),)), pool("b", Protocol.HTTP), sites={"b.test/": "http:b"})
+    listening = draw(pool("notes", Protocol.HTTP), ports={9000: "http:notes"})
+    assert render.head(FRAME, base) == render.head(FRAME, others)
+    assert render.head(FRAME, base) != render.head(FRAME, listening)
+    assert render.head(FRAME, base) != render.head(replace(FRAME, http_port=80), base)
+
+
+def test_a_worker_shows_the_mark_of_its_file_which_has_spare_backends() -> None:
+    texts = render.files(FRAME, draw(), ("spare:1", "spare:2"))
+    assert f"description {render.mark(texts)}\n" in texts[render.CONFIG]
+    assert texts[render.CONFIG].count("\nbackend spare:") == 2
+    assert render.mark(render.files(FRAME, draw(), ("spare:3",))) != render.mark(texts)

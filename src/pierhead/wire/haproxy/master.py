@@ -6,7 +6,7 @@ Source: HAProxy management guide, 9.4 Master CLI.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pierhead.kit import errors
@@ -24,17 +24,24 @@ async def reload(socket: Path) -> None:
         await cli.ask(socket, "reload")
 
 
-async def loads(socket: Path, pid: int, backend: str) -> tuple[records.Load, ...]:
-    """What each server of a backend has open in the worker `pid`."""
-    return records.read_loads(await cli.ask(socket, f"@!{pid} show stat {backend} 4 -1"))
+async def loads(socket: Path, pid: int, backends: Iterable[str]) -> tuple[records.Load, ...]:
+    """What each server of some backends has open in the worker `pid`; of those that it has not, nothing."""
+    text = await _ask_each(socket, pid, (f"show stat {backend} 4 -1" for backend in backends))
+    return records.read_loads(text)
 
 
-async def servers(socket: Path, pid: int, backend: str) -> tuple[records.Server, ...]:
-    """Every server of a backend as the worker `pid` has it."""
-    return records.read_servers(await cli.ask(socket, f"@!{pid} show servers state {backend}"))
+async def servers(socket: Path, pid: int, backends: Iterable[str]) -> tuple[records.Server, ...]:
+    """Every server of some backends as the worker `pid` has it."""
+    text = await _ask_each(socket, pid, (f"show servers state {backend}" for backend in backends))
+    return records.read_servers(text)
 
 
 async def run(socket: Path, pid: int, commands: Sequence[str]) -> None:
     """The worker `pid` carried out the commands."""
-    for command in commands:
-        await cli.ask(socket, f"@!{pid} {command}")
+    await _ask_each(socket, pid, commands)
+
+
+async def _ask_each(socket: Path, pid: int, commands: Iterable[str]) -> str:
+    """The master leads each command of a line to the worker that stands before it."""
+    lines = cli.lines(f"@!{pid} {command}" for command in commands)
+    return "\n".join([await cli.ask(socket, line) for line in lines])

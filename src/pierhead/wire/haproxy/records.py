@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _MAINTENANCE = 0x01 | 0x02 | 0x20
 _DRAIN = 0x08 | 0x10
 _MASTER = re.compile(r"(\d+)\s+master\s+(\d+)(?: \[failed: (\d+)\])?")
+_ENTRY = re.compile(r'key="(.*?)", value="(.*?)"')
+_VERSION = re.compile(r"New version created: (\d+)")
 _WORKER = re.compile(r"(\d+)\s+worker\s")
 
 
@@ -25,6 +27,11 @@ class Server:
     admin: int
     """Bits of maintenance (1, 2, 32) and drain (8, 16), and 4 for `disabled` in the file."""
     is_up: bool = True
+
+    @property
+    def number(self) -> int:
+        """Of servers that are named `s<number>`."""
+        return int(self.name[1:]) if self.name[1:].isdecimal() else 0
 
     @property
     def in_maintenance(self) -> bool:
@@ -45,6 +52,9 @@ class Load:
     requests: int
     """Open at this moment: requests in HTTP mode, connections in TCP mode."""
     total: int
+    backend: str = ""
+    failed: int = 0
+    """Connections that did not come about, and answers that were none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,12 @@ def read_servers(text: str) -> tuple[Server, ...]:
 
 def read_loads(text: str) -> tuple[Load, ...]:
     """From `show stat <backend> 4 -1`. Source: management guide, 9.1 CSV format."""
-    return tuple(Load(row["svname"], row["addr"], int(row["scur"] or 0), int(row["stot"] or 0)) for row in _table(text))
+    return tuple(map(_load, _table(text)))
+
+
+def _load(row: Mapping[str, str]) -> Load:
+    failed = int(row.get("econ") or 0) + int(row.get("eresp") or 0)
+    return Load(row["svname"], row["addr"], int(row["scur"] or 0), int(row["stot"] or 0), row["pxname"], failed)
 
 
 def read_names(text: str) -> tuple[str, ...]:
@@ -97,6 +112,28 @@ def read_info(text: str) -> Info:
         description=values.get("description", ""),
         connections=int(values.get("CurrConns", "0")),
     )
+
+
+def read_entries(text: str) -> dict[str, str]:
+    """From `show map <file>`: lines of a pointer, a key and a value. Of a key that is there twice the first counts."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        words = line.split(" ", 2)
+        if len(words) == 3 and words[0].startswith("0x"):
+            found.setdefault(words[1], words[2])
+    return found
+
+
+def read_entry(text: str, key: str) -> str | None:
+    """From `get map <file> <key>`, which finds what matches the key, not only the key itself."""
+    found = _ENTRY.search(text)
+    return found[2] if found and found[1] == key else None
+
+
+def read_version(text: str) -> int | None:
+    """From `prepare map <file>`; None when it was refused."""
+    found = _VERSION.search(text)
+    return int(found[1]) if found else None
 
 
 def read_processes(text: str) -> Processes:
@@ -126,7 +163,10 @@ def _server(row: list[str]) -> Server:
 
 
 def _table(text: str) -> Iterator[dict[str, str]]:
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines or not lines[0].startswith("# "):
-        return
-    yield from csv.DictReader([lines[0][2:], *lines[1:]])
+    """The rows of one or several tables, each below its own heading; what else is said is passed over."""
+    heading = ""
+    for line in text.splitlines():
+        if line.startswith("# "):
+            heading = line[2:]
+        elif heading and line.count(",") >= heading.count(",") > 0:
+            yield from csv.DictReader([heading, line])

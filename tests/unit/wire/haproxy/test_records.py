@@ -46,8 +46,8 @@ def test_no_workers_at_all_is_an_answer_too() -> None:
 def test_what_a_server_has_open_is_read_by_column_name() -> None:
     text = "# pxname,svname,scur,stot,addr,\nhttp:a,s1,3,10,127.0.0.1:80,\nhttp:a,s2,,,127.0.0.1:9,\n\n"
     assert records.read_loads(text) == (
-        records.Load("s1", "127.0.0.1:80", 3, 10),
-        records.Load("s2", "127.0.0.1:9", 0, 0),
+        records.Load("s1", "127.0.0.1:80", 3, 10, "http:a"),
+        records.Load("s2", "127.0.0.1:9", 0, 0, "http:a"),
     )
     assert records.read_loads("No such proxy.\n") == ()
 
@@ -55,3 +55,25 @@ def test_what_a_server_has_open_is_read_by_column_name() -> None:
 def test_a_worker_says_who_it_is() -> None:
     found = records.read_info("Name: HAProxy\nVersion: 2.6.12\nPid: 7\nCurrConns: 2\ndescription: pierhead-1\n")
     assert found == records.Info("2.6.12", 7, "pierhead-1", 2)
+
+
+def test_tables_of_several_backends_are_read_and_what_else_is_said_is_not() -> None:
+    text = (
+        "# pxname,svname,scur,stot,addr,econ,eresp,\nhttp:a,s1,3,10,127.0.0.1:80,1,2,\n\n"
+        "No such proxy.\n\n# pxname,svname,scur,stot,addr,econ,eresp,\nhttp:b,s1,0,7,127.0.0.1:81,,,\n"
+    )
+    assert [(load.backend, load.requests, load.failed) for load in records.read_loads(text)] == [
+        ("http:a", 3, 3),
+        ("http:b", 0, 0),
+    ]
+
+
+def test_a_map_is_read_with_the_first_of_entries_that_are_there_twice() -> None:
+    assert records.read_entries("0x7f /a/ x\n0x80 /b/ y\n0x81 /a/ z\n\n") == {"/a/": "x", "/b/": "y"}
+
+
+def test_an_entry_is_only_what_has_exactly_the_key() -> None:
+    text = 'type=beg, case=sensitive, found=yes, idx=tree, key="/b/", value="http:b", type="str"\n'
+    assert records.read_entry(text, "/b/") == "http:b"
+    assert records.read_entry(text, "/b/c") is None
+    assert records.read_entry("type=beg, case=sensitive, found=no\n", "/b/") is None
