@@ -25,6 +25,11 @@ class Scale(BaseModel):
     replicas: Annotated[int, Field(description="Instances that should run.")]
 
 
+class Maintenance(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    is_on: Annotated[bool, Field(description="Gateways show the maintenance page instead of the app.")]
+
+
 class Rollback(BaseModel):
     model_config = ConfigDict(extra="forbid")
     release: Annotated[int | None, Field(description="Number of the release to go to; left out: the one before.")] = (
@@ -57,6 +62,11 @@ async def remove_app(ctx: Ctx, app: str) -> None:
 @router.put("/apps/{app}/environments/{environment}/scale")
 async def scale(ctx: Ctx, app: str, environment: str, wanted: Scale) -> views.EnvironmentView:
     return views.environment(await apps.scale(ctx, app, environment, wanted.replicas))
+
+
+@router.put("/apps/{app}/environments/{environment}/maintenance")
+async def set_maintenance(ctx: Ctx, app: str, environment: str, wanted: Maintenance) -> views.EnvironmentView:
+    return views.environment(await apps.set_maintenance(ctx, app, environment, is_on=wanted.is_on))
 
 
 @router.get("/apps/{app}/releases")

@@ -54,6 +54,7 @@ class EnvironmentView:
     replicas: int
     moving: DeploymentView | None
     urls: tuple[str, ...]
+    is_in_maintenance: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ def environment(value: apps.Place) -> EnvironmentView:
         replicas=value.replicas,
         moving=deployment(value.moving) if value.moving else None,
         urls=value.urls,
+        is_in_maintenance=value.is_in_maintenance,
     )
 
 

@@ -16,6 +16,19 @@ _PORT_NUMBER = 6
 _LONGEST_SERVICE = 63
 """`<app>-<environment>-<port>` is a DNS label."""
 
+_ONLY_HTTP = (
+    "rewrite",
+    "https",
+    "hsts",
+    "redirect_hosts",
+    "redirect_code",
+    "sticky",
+    "response_timeout",
+    "body_limit",
+    "http2",
+)
+_OF_CONNECTIONS = ("balance", "connect_timeout", "idle_timeout")
+
 
 def check(data: Mapping[str, Any], environment: str = "") -> Iterator[Fault]:
     """Every fault that no field has alone. `data` is the whole file, or an environment's with its overlay applied."""
@@ -63,10 +76,15 @@ def _addresses(ports: Mapping[str, Any]) -> Iterator[Fault]:
 def _protocol(path: Path, port: Mapping[str, Any]) -> Iterator[Fault]:
     protocol = port.get("protocol", "http")
     if protocol in ("tcp", "dubbo"):
-        for key in ("hosts", "paths"):
+        for key in ("paths",) if protocol == "tcp" else ("hosts", "paths"):
             if port.get(key):
                 reason = f"{protocol} is not found by name: {key} need protocol http or grpc"
                 yield Fault((*path, key), reason, "use service_port" if protocol == "tcp" else "")
+        for key in _ONLY_HTTP if protocol == "tcp" else (*_ONLY_HTTP, *_OF_CONNECTIONS):
+            if port.get(key):
+                yield Fault((*path, key), f"{protocol} carries no HTTP, and {key} is about HTTP")
+        if protocol == "tcp" and port.get("balance", "roundrobin") not in ("roundrobin", "leastconn", "source"):
+            yield Fault((*path, "balance"), "tcp carries no HTTP: only roundrobin, leastconn and source")
     if protocol == "dubbo" and port.get("service_port") is not None:
         yield Fault((*path, "service_port"), "dubbo is never led through a gateway")
 

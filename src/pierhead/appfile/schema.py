@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from pierhead.kit import units
+from pierhead.model import policy
 from pierhead.model.app import NAME
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -149,6 +150,12 @@ Size = Annotated[
     BeforeValidator(_size),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+(\.\d+)? ?([kKMGT]i?)?B?$"}]}),
 ]
+BodySize = Annotated[
+    int,
+    BeforeValidator(policy.size),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+(\.\d+)? ?([kKMGT]i?)?B?$"}]}),
+]
+Balance = Annotated[str, AfterValidator(policy.balance)]
 Number = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, AfterValidator(host)]
 UrlPath = Annotated[str, AfterValidator(_path)]
@@ -196,15 +203,39 @@ class Port(Part):
     """`http` and `grpc` are found by host name and path, `tcp` by a service port, `dubbo` by its own registry."""
     hosts: list[Host] = []
     """Names that lead here besides `<app>.<environment>.<domain>` (ports after the first: `<port>.<app>.…`). `*.` in
-    front matches every name below. Only with `http` and `grpc`."""
+    front matches every name below. With `tcp` they are looked for in TLS connections, which are passed on unopened."""
     paths: list[UrlPath] = Field(default=["/"], min_length=1)
-    """Paths that lead here; a path matches everything below it."""
+    """Paths that lead here; a path matches everything below it, and the longest wins."""
     service_port: Number | None = None
     """The port of every gateway that leads here. Without it a `tcp` port is given a free one at its first release."""
     mode: Literal["nat", "same"] | None = None
     """`nat`: the engine chooses the host port. `same`: Pierhead chooses one and the container's has the same number,
     for protocols that register their own address. The app listens on `PORT` (of its first port) or `PIER_PORT_<NAME>`;
     `port` is then only a name for it. Default: `nat`, and `same` for `dubbo`."""
+    rewrite: UrlPath | None = None
+    """Takes the place of the path that led here: with `paths: [/api]` and `rewrite: /`, `/api/v1` arrives as `/v1`."""
+    https: Literal["both", "redirect"] = "both"
+    """`redirect`: requests over HTTP are answered with a redirect to HTTPS."""
+    hsts: Span | None = None
+    """How long browsers shall use nothing but HTTPS for these names: `180d`."""
+    redirect_hosts: list[Host] = []
+    """Names that are answered with a redirect to the first of `hosts` (without any: to the app's own name)."""
+    redirect_code: Literal[301, 302, 303, 307, 308] = 308
+    """The status of redirects."""
+    sticky: bool = False
+    """Whoever was answered by an instance comes back to it, by a cookie."""
+    balance: Balance = "roundrobin"
+    """`roundrobin`, `leastconn`, or by what the request carries: `source`, `path`, `header:<name>`, `cookie:<name>`."""
+    connect_timeout: Span | None = None
+    """Of a connection from a gateway to an instance. Default: 3s."""
+    response_timeout: Span | None = None
+    """Between two signs of life of an instance that owes an answer; then 504. Default: 10m."""
+    idle_timeout: Span | None = None
+    """Of a WebSocket or TCP connection on which nothing is sent. Default: 24h."""
+    body_limit: BodySize | None = None
+    """Requests with a larger body are answered 413: `10MiB`. Default: none."""
+    http2: bool = False
+    """Instances are spoken to in HTTP/2 without TLS. `grpc` always is."""
 
 
 class Health(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pierhead.appfile import schema
 from pierhead.model import app as model
+from pierhead.model.policy import Https, Policy
 
 
 def spec(app: schema.App) -> model.Spec:
@@ -35,6 +36,24 @@ def _port(name: str, port: schema.Port) -> model.Port:
         hosts=tuple(dict.fromkeys(port.hosts)),
         paths=tuple(dict.fromkeys(port.paths)),
         mode=model.PortMode(port.mode or ("same" if port.protocol == "dubbo" else "nat")),
+        policy=_policy(port),
+        redirect_hosts=tuple(dict.fromkeys(port.redirect_hosts)),
+    )
+
+
+def _policy(port: schema.Port) -> Policy:
+    return Policy(
+        rewrite=port.rewrite or "",
+        https=Https(port.https),
+        hsts=port.hsts,
+        redirect_code=port.redirect_code,
+        sticky=port.sticky,
+        balance=port.balance,
+        connect_timeout=port.connect_timeout,
+        response_timeout=port.response_timeout,
+        idle_timeout=port.idle_timeout,
+        body_limit=port.body_limit,
+        http2=port.http2,
     )
 
 

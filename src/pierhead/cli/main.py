@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "remove": "apps",
     "builds": "apps",
     "routes": "routes",
+    "maintenance": "routes",
     "logs": "instances",
     "exec": "instances",
     "login": "login",

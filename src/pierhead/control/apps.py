@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from pierhead.control.context import Context
 from pierhead.kit import clock, errors
-from pierhead.model.app import host_name
 from pierhead.model.release import Release
 from pierhead.store import apps, deployments, releases
 from pierhead.store.deployments import Deployment
@@ -30,6 +29,8 @@ class Place:
     wanted_replicas: int | None
     """What `pier scale` asked for, whatever is released; None: what the release says."""
     urls: tuple[str, ...]
+    is_in_maintenance: bool = False
+    """Gateways show the maintenance page instead of it."""
 
 
 async def places(ctx: Context, app: str = "") -> Sequence[Place]:
@@ -55,6 +56,15 @@ async def scale(ctx: Context, app: str, environment: str, replicas: int) -> Plac
     await place(ctx, app, environment)
     async with ctx.store.write() as db:
         await apps.set_replicas(db, app, environment, replicas)
+    ctx.release_wanted.set()
+    return await place(ctx, app, environment)
+
+
+async def set_maintenance(ctx: Context, app: str, environment: str, *, is_on: bool) -> Place:
+    """Gateways answer with the maintenance page, or with the app again. Raises: NotFound."""
+    await place(ctx, app, environment)
+    async with ctx.store.write() as db:
+        await apps.set_maintenance(db, app, environment, is_on=is_on)
     ctx.release_wanted.set()
     return await place(ctx, app, environment)
 
@@ -85,6 +95,7 @@ async def _place(ctx: Context, db: Connection, environment: apps.Environment) ->
         replicas=wanted if wanted is not None else release.spec.replicas if release else 0,
         wanted_replicas=wanted,
         urls=_urls(ctx, environment, release),
+        is_in_maintenance=environment.is_in_maintenance,
     )
 
 
@@ -96,8 +107,7 @@ def _urls(ctx: Context, environment: apps.Environment, release: Release | None) 
     found = []
     for position, port in enumerate(release.spec.ports):
         if port.protocol.value in ("http", "grpc"):
-            own = host_name(environment.app, environment.name, ctx.settings.domain)
-            names = [*port.hosts, own if position == 0 else f"{port.name}.{own}"]
+            names = ctx.domains.hosts(environment.app, environment.name, port, is_first=position == 0)
             suffix = "" if gateway.http_port == 80 else f":{gateway.http_port}"
             found += [f"http://{name}{suffix}" + ("" if path == "/" else path) for name in names for path in port.paths]
         if port.service_port:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pierhead.kit.tasks import Broadcast, Signal
-from pierhead.settings import Settings
+from pierhead.model.app import Domains
+from pierhead.settings import Settings, values
 from pierhead.store.session import Store
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker.client import Engine
@@ -29,3 +30,8 @@ class Context:
     build_wanted: Signal = field(default_factory=Signal)
     release_wanted: Signal = field(default_factory=Signal)
     journal_grew: Broadcast = field(default_factory=Broadcast)
+
+    @property
+    def domains(self) -> Domains:
+        """Where the names of apps end in this cluster."""
+        return Domains(self.settings.domain, dict(values.pairs(self.settings.domains)))

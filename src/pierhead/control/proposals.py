@@ -62,11 +62,11 @@ async def complete(ctx: Context, db: Connection, proposal: Proposal) -> tuple[Sp
 
 async def _check_names(ctx: Context, db: Connection, proposal: Proposal) -> None:
     """Nobody else has a name or an address of this spec: no request may ever reach the wrong app. Raises: Conflict."""
-    mine = names.claimed(proposal.spec, proposal.environment, ctx.settings.domain)
+    mine = names.claimed(proposal.spec, proposal.environment, ctx.domains)
     for release in await releases.live(db):
         if (release.app, release.environment) == (proposal.app, proposal.environment):
             continue
-        if taken := sorted(mine & names.claimed(release.spec, release.environment, ctx.settings.domain)):
+        if taken := sorted(mine & names.claimed(release.spec, release.environment, ctx.domains)):
             raise errors.Conflict(
                 f"{taken[0]} belongs to {release.app} in {release.environment}.",
                 hint="Change ports.<name>.hosts or paths in pier.yaml, or the name of the app.",

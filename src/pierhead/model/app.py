@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from pierhead.model.policy import PLAIN, Policy
+
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 """Names of apps, environments and ports: they become DNS labels and parts of engine service names."""
 
@@ -49,6 +51,10 @@ class Port:
     """Names besides `<app>.<environment>.<domain>`. `*.` in front matches every name below."""
     paths: tuple[str, ...] = ("/",)
     mode: PortMode = PortMode.NAT
+    policy: Policy = PLAIN
+    """What gateways do with a request besides leading it here."""
+    redirect_hosts: tuple[str, ...] = ()
+    """Names that are answered with a redirect to the first of `hosts`."""
 
 
 class Probe(StrEnum):
@@ -162,6 +168,24 @@ class Spec:
 def service_name(app: str, environment: str, port: Port, *, is_first: bool) -> str:
     """The catalog's name for a port of an app: `<app>-<environment>`, with `-<port>` for every port but the first."""
     return f"{app}-{environment}" if is_first else f"{app}-{environment}-{port.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """Where names end."""
+
+    domain: str
+    further: Mapping[str, str] = field(default_factory=dict)
+    """Environment → a domain in which its apps have their plain name: `shop.example.com`."""
+
+    def hosts(self, app: str, environment: str, port: Port, *, is_first: bool) -> tuple[str, ...]:
+        """Every name that leads to a port, the app's own before those that the port asks for."""
+        if port.protocol not in (Protocol.HTTP, Protocol.GRPC):
+            return port.hosts
+        own = [host_name(app, environment, self.domain)]
+        if environment in self.further:
+            own.append(f"{app}.{self.further[environment]}")
+        return (*(name if is_first else f"{port.name}.{name}" for name in own), *port.hosts)
 
 
 def host_name(app: str, environment: str, domain: str) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pierhead.model.app import Protocol, Spec, host_name, service_name
+from pierhead.model.app import Domains, Protocol, Spec, service_name
 
 
-def claimed(spec: Spec, environment: str, domain: str) -> frozenset[str]:
-    """Service names of the catalog (`service notes-dev`), and host with path (`notes.localhost/`)."""
+def claimed(spec: Spec, environment: str, domains: Domains) -> frozenset[str]:
+    """Service names of the catalog (`service notes-dev`), host with path (`notes.localhost/`), names in TLS."""
     found = set()
     for position, port in enumerate(spec.ports):
         is_first = position == 0
         found.add(f"service {service_name(spec.app, environment, port, is_first=is_first)}")
-        if port.protocol in (Protocol.HTTP, Protocol.GRPC):
-            own = host_name(spec.app, environment, domain)
-            hosts = (own if is_first else f"{port.name}.{own}", *port.hosts)
+        hosts = domains.hosts(spec.app, environment, port, is_first=is_first)
+        if port.protocol is Protocol.TCP:
+            found |= {f"tls {host}" for host in hosts}
+        elif port.protocol in (Protocol.HTTP, Protocol.GRPC):
             found |= {f"{host}{path}" for host in hosts for path in port.paths}
+            found |= {f"{host}/" for host in port.redirect_hosts}
     return frozenset(found)

@@ -132,7 +132,8 @@ def _duration(value: Any) -> timedelta:
     return found
 
 
-def _size(value: Any) -> int:
+def size(value: Any) -> int:
+    """Bytes of a body. Raises: ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(f"{value!r} is no size: write 10MiB or a number of bytes")  # noqa: TRY004
     found = units.size(str(value))
@@ -203,7 +204,7 @@ FIELDS: Mapping[str, Field] = {
     "body_limit": Field(
         "size",
         "A request with a larger body is answered 413, one that does not say how large its body is 411. Default: none.",
-        _size,
+        size,
     ),
     "http2": Field("true or false", "Speaks HTTP/2 without TLS (h2c) to instances. `grpc` always does.", _truth),
 }

@@ -15,6 +15,7 @@ from pierhead.kit import clock, errors
 from pierhead.kit.backoff import Backoff
 from pierhead.model.instance import Label
 from pierhead.model.release import DeploymentState, Release, engine_name
+from pierhead.model.route import Route
 from pierhead.model.step import Step
 from pierhead.release import apply, observe
 from pierhead.release.group import Group, groups
@@ -70,11 +71,7 @@ async def cycle(ctx: Context, memory: Memory) -> timedelta:
     scenes = [await _scene(ctx, place) for place in places]
     await apply.write_routes(
         ctx,
-        {
-            name: route
-            for scene in scenes
-            for name, route in routes(scene.routed, ctx.settings.domain, ctx.settings.cluster).items()
-        },
+        {name: route for scene in scenes for name, route in scene.routes(ctx).items()},
     )
     moving = [await _advance(ctx, scene, there, memory) for scene in scenes]
     known = {(place.app, place.environment) for place in places}
@@ -94,6 +91,10 @@ class _Scene:
         """The releases whose names lead to it now, the newest first."""
         current = self.place.release
         return [one for one in (self.target, current if current != self.target else None) if one]
+
+    def routes(self, ctx: Context) -> dict[str, Route]:
+        is_in_maintenance = self.place.is_in_maintenance
+        return routes(self.routed, ctx.domains, ctx.settings.cluster, is_in_maintenance=is_in_maintenance)
 
 
 async def _scene(ctx: Context, place: Place) -> _Scene:

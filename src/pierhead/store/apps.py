@@ -32,6 +32,8 @@ class Environment:
     """The release that the last successful deployment brought; None before the first."""
     replicas: int | None
     """What `pier scale` asked for; None: what the release says."""
+    is_in_maintenance: bool
+    """What `pier maintenance` asked for."""
 
 
 async def ensure(db: AsyncConnection, app: str, environment: str = "") -> None:
@@ -81,6 +83,10 @@ async def set_replicas(db: AsyncConnection, app: str, name: str, replicas: int |
     await db.execute(sa.update(_environments).where(_is(app, name)).values(replicas=replicas))
 
 
+async def set_maintenance(db: AsyncConnection, app: str, name: str, *, is_on: bool) -> None:
+    await db.execute(sa.update(_environments).where(_is(app, name)).values(is_in_maintenance=is_on))
+
+
 async def next_number(db: AsyncConnection, app: str, name: str) -> int:
     """The number of the next release; never given twice, also when a release was removed since."""
     query = (
@@ -105,4 +111,4 @@ def _is(app: str, name: str) -> sa.ColumnElement[bool]:
 
 
 def _environment(row: sa.Row[tuple[object, ...]]) -> Environment:
-    return Environment(row.app, row.name, row.release_id, row.replicas)
+    return Environment(row.app, row.name, row.release_id, row.replicas, row.is_in_maintenance)

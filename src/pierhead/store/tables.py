@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -62,6 +63,7 @@ environments = Table(
     Column("name", String(40), primary_key=True),
     Column("release_id", Integer, ForeignKey("releases.id")),
     Column("replicas", Integer),
+    Column("is_in_maintenance", Boolean, nullable=False, server_default=false()),
     Column("last_number", Integer, nullable=False, default=0),
     Column("claimed_by", String(64)),
     Column("claimed_until", Moment),

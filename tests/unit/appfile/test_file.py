@@ -19,6 +19,7 @@ from pierhead.model.app import (
     Strategy,
     Volume,
 )
+from pierhead.model.policy import Https, Policy
 
 WHOLE = """
     x-probe: &probe {interval: 3s, timeout: 500ms}
@@ -131,7 +132,6 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
         "pier.yaml:4 ports.web.hosts.0: 'http://x' must be a name alone, without scheme, port or path",
         "pier.yaml:4 ports.web.path: there is no such key (did you mean paths?)",
         "pier.yaml:5 ports.web: is given twice, first in line 4",
-        "pier.yaml:6 ports.db.hosts: tcp is not found by name: hosts need protocol http or grpc (use service_port)",
         "pier.yaml:7 ports.more.port: container port 8000 is already that of db",
         "pier.yaml:8 replicas: must be a whole number, not '3'",
         "pier.yaml:9 health.interval: 5 is no duration: write 30s, 2m, 1h30m or 500ms",
@@ -235,3 +235,46 @@ def test_an_environment_that_the_file_does_not_name_must_still_be_a_name() -> No
         read("app: x").spec("No")
     with pytest.raises(errors.Invalid, match="more than 52"):
         read("app: " + "a" * 40).spec("production-eu")
+
+
+def test_what_gateways_do_with_requests_is_said_of_a_port() -> None:
+    text = """
+app: shop
+ports:
+  web: {port: 80, paths: [/shop], rewrite: /, https: redirect, hsts: 180d, redirect_hosts: [www.shop.test],
+        redirect_code: 301, sticky: true, balance: "header:X-User", connect_timeout: 1s, response_timeout: 2m,
+        idle_timeout: 1h, body_limit: 10MiB, http2: true}
+  raw: {port: 443, protocol: tcp, hosts: [raw.test], balance: source, idle_timeout: 1h}
+"""
+    web, raw = read(text).spec("dev").ports
+    assert web.redirect_hosts == ("www.shop.test",)
+    assert web.policy == Policy(
+        rewrite="/",
+        https=Https.REDIRECT,
+        hsts=timedelta(days=180),
+        redirect_code=301,
+        sticky=True,
+        balance="header:X-User",
+        connect_timeout=timedelta(seconds=1),
+        response_timeout=timedelta(minutes=2),
+        idle_timeout=timedelta(hours=1),
+        body_limit=10 << 20,
+        http2=True,
+    )
+    assert (raw.hosts, raw.policy.balance) == (("raw.test",), "source")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ("protocol: tcp, sticky: true", "tcp carries no HTTP, and sticky is about HTTP"),
+        ("protocol: tcp, balance: path", "only roundrobin, leastconn and source"),
+        ("protocol: dubbo, idle_timeout: 1h", "dubbo carries no HTTP, and idle_timeout is about HTTP"),
+        ("balance: fastest", "is none of roundrobin, leastconn, source, path, header:<name>, cookie:<name>"),
+        ("body_limit: much", "is no size"),
+        ("rewrite: x", "must begin with /"),
+    ],
+)
+def test_what_a_protocol_does_not_carry_is_refused(fields: str, reason: str) -> None:
+    found = problems(f"app: x\nports: {{a: {{port: 1, {fields}}}}}")
+    assert any(reason in problem for problem in found), found

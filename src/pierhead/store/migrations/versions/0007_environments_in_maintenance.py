@@ -1,0 +1,19 @@
+"""Environments in maintenance."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("environments", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("is_in_maintenance", sa.Boolean(), server_default=sa.text("0"), nullable=False))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("environments", schema=None) as batch_op:
+        batch_op.drop_column("is_in_maintenance")
