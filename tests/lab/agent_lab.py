@@ -230,6 +230,17 @@ class Lab:
 
     # The agent
 
+    def at(self, url: str, catalog: Consul) -> Lab:
+        """The same with another catalog; containers and agents are this one's too."""
+        self.options, self.catalog = replace(self.options, catalog_url=url), catalog
+        return self
+
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """The agent in this process."""
+        assert self._task
+        return self._task
+
     async def start(self, tell: Callable[[str], None] = lambda problem: None, **changes: Any) -> None:
         """The agent runs in this process."""
         self.options = replace(self.options, **changes)
@@ -259,17 +270,17 @@ class Lab:
 
 
 @contextlib.asynccontextmanager
-async def lab(folder: Path) -> AsyncIterator[Lab]:
+async def lab(folder: Path, socket: str = SOCKET) -> AsyncIterator[Lab]:
     """An engine, a catalog, and an agent that is not started yet. Afterwards nothing of it is left."""
     async with (
         server.serving(server.Options(port=0, data=folder / "catalog")) as address,
-        Engine(SOCKET) as engine,
+        Engine(socket) as engine,
         Consul(address.url) as catalog,
     ):
         await _image(engine)
         mark = uuid.uuid4().hex[:8]
         options = Options(
-            engine=SOCKET,
+            engine=socket,
             catalog_url=address.url,
             advertise="127.0.0.1",
             data=folder / "agent",

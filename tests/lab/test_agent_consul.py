@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -99,6 +100,31 @@ async def test_a_second_agent_of_that_name_is_refused(one: Lab, tmp_path: Path) 
     assert second._task
     with pytest.raises(errors.Conflict, match=one.options.node_name):
         await second._task
+
+
+async def test_a_consul_that_is_killed_and_started_again_is_told_what_changed_and_nothing_flaps(tmp_path: Path) -> None:
+    async with lab(tmp_path) as one:
+        old = f"old-{one.options.cluster}"
+        async with real.serving(tmp_path / "consul") as consul, Consul(consul.url) as one.catalog:
+            await one.start(catalog_url=consul.url)
+            said = {"SERVICE_NAME": old, "SERVICE_CHECK_HTTP": "/"}
+            await one.container("exec busybox httpd -f -p 8000 -h /www", said)
+            await one.own("stays-dev")
+            ends = await one.own("ends-dev")
+            for service in (old, "stays-dev", "ends-dev"):
+                await one.passes(service)
+            os.kill(consul.pid, signal.SIGKILL)
+        await containers.kill(one.engine, ends)
+        await one.own("new-dev")
+        async with real.serving(tmp_path / "consul") as consul, Consul(consul.url) as one.catalog:
+            for service in (old, "stays-dev", "new-dev"):
+                await until(lambda name=service: one.is_in(State.HEALTHY, name), 60, f"{service} passes")  # type: ignore[misc]
+            await until(lambda: one.is_gone("ends-dev"), 60, "what ended meanwhile is deregistered")
+            before = await _indexes(one, old, "stays-dev", "new-dev")
+            await one.own("later-dev")
+            await one.passes("later-dev")
+            assert await _indexes(one, old, "stays-dev", "new-dev") == before
+            await one.stop()
 
 
 async def _indexes(one: Lab, *services: str) -> list[int]:

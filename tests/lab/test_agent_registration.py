@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import Lab, lab, state_of, until
+from aiohttp import web
+from tests.lab.agent_lab import Lab, free_port, lab, state_of, until
 
 from pierhead.kit import errors
 from pierhead.model.instance import Meta, State
@@ -97,38 +100,22 @@ async def test_an_unhealthy_container_does_not_pass(one: Lab) -> None:
     await one.passes(service)
 
 
-async def test_thirty_containers_that_start_while_the_agent_does_all_pass(one: Lab) -> None:
-    async with asyncio.TaskGroup() as group:
-        for number in range(30):
-            group.create_task(one.own("many-dev"))
-            if number == 10:
-                await one.start()
-    await until(lambda: one.is_in(State.HEALTHY, "many-dev", 30), 40, "all thirty pass")
-
-
-async def test_containers_that_live_a_moment_leave_nothing(one: Lab) -> None:
-    await one.start()
-    await one.own("notes-dev")
-    await one.passes("notes-dev")
-    for _ in range(10):
-        await one.own("moment-dev", "busybox usleep 50000")
-    last = await one.own("last-dev")
-    await one.passes("last-dev")
-    await until(lambda: one.is_gone("moment-dev"), what="nothing is left")
-    services = await consul_agent.services(one.catalog, f'Meta["{Meta.NODE}"] == "{one.options.node_name}"')
-    mine = [service.name for service in services.values() if service.meta.get(Meta.CLUSTER) == one.options.cluster]
-    assert sorted(mine) == ["last-dev", "notes-dev"]
-    assert last
-
-
 async def test_looking_again_a_hundred_times_writes_nothing(one: Lab) -> None:
-    await one.start(look=timedelta(milliseconds=10), listing=timedelta(milliseconds=20))
-    await one.own("notes-dev")
-    await one.passes("notes-dev")
-    before = [check.modify_index for entry in await one.entries("notes-dev") for check in entry.checks]
-    for _ in range(100):
-        await asyncio.sleep(0.012)  # the looks themselves are what passes
-    assert before == [check.modify_index for entry in await one.entries("notes-dev") for check in entry.checks]
+    async with passing_on(one.options.catalog_url) as seen:
+        await one.start(catalog_url=seen.url, look=timedelta(milliseconds=10), listing=timedelta(milliseconds=20))
+        await one.own("notes-dev")
+        await one.container("exec busybox sleep 1000", {"SERVICE_NAME": f"old-{one.options.cluster}"})
+        await one.passes("notes-dev")
+        await one.passes(f"old-{one.options.cluster}")
+        begin, written = seen.looks, list(seen.writes)
+
+        async def has_looked_often() -> bool:
+            return seen.looks >= begin + 100
+
+        await until(has_looked_often, 60, "it has looked a hundred times")
+        assert seen.writes == written
+        assert len(written) < 20
+        await one.stop()
 
 
 async def test_an_agent_that_starts_again_does_not_let_anything_flap(one: Lab) -> None:
@@ -205,3 +192,41 @@ async def test_a_second_agent_with_the_same_name_is_refused(one: Lab, tmp_path: 
     with pytest.raises(errors.Conflict, match=one.options.node_name):
         await second._task
     assert [state_of(entry) for entry in await one.entries("notes-dev")] == [State.HEALTHY]
+
+
+@dataclass
+class Seen:
+    """What an agent asked the catalog for."""
+
+    url: str = ""
+    looks: int = 0
+    writes: list[str] = field(default_factory=list)
+    """All but renewals of the claim."""
+
+
+@asynccontextmanager
+async def passing_on(catalog: str) -> AsyncIterator[Seen]:
+    """A way to the catalog that counts what is asked."""
+    seen = Seen()
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.looks += request.path == "/v1/agent/services"
+        if request.method != "GET" and not request.path.startswith("/v1/session/renew"):
+            seen.writes.append(request.path)
+        body = await request.read()
+        async with session.request(request.method, catalog + request.path_qs, data=body) as reply:
+            kept = {key: reply.headers[key] for key in ("X-Consul-Index", "Content-Type") if key in reply.headers}
+            return web.Response(status=reply.status, body=await reply.read(), headers=kept)
+
+    app = web.Application()
+    app.add_routes([web.route("*", "/{path:.*}", answer)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    async with aiohttp.ClientSession() as session:
+        await runner.setup()
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        seen.url = f"http://127.0.0.1:{port}"
+        try:
+            yield seen
+        finally:
+            await runner.cleanup()

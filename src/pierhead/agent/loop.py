@@ -297,7 +297,7 @@ class _Agent:
         left = self._stopping.leaves_for(container)
         await self._tell_catalog(container, [] if left else plan.endpoints(self._node, container))
         if left:
-            asyncio.get_running_loop().call_later(left.total_seconds(), self._workers.submit, container.id)
+            self._group.create_task(self._settle_later(container.id, left))
 
     async def _settle_draining(self, container: Container, draining: Drain) -> None:
         """Nobody is sent there any more, and the app ends when nobody is left; with or without the catalog."""
@@ -321,11 +321,14 @@ class _Agent:
 
     def _calm(self, run: Run, wanted: list[plan.Wanted]) -> list[plan.Wanted]:
         """What may be told of it now; it is settled again when that is different."""
-        running = asyncio.get_running_loop()
-        told, wait = self._damping.calm(run, wanted, self._mirror.get, running.time())
+        told, wait = self._damping.calm(run, wanted, self._mirror.get, asyncio.get_running_loop().time())
         if wait is not None:
-            running.call_later(wait.total_seconds(), self._workers.submit, run.instance)
+            self._group.create_task(self._settle_later(run.instance, wait))
         return told
+
+    async def _settle_later(self, instance: str, wait: timedelta) -> None:
+        await asyncio.sleep(wait.total_seconds())
+        self._workers.submit(instance)
 
     def _probed(self, container: Container, endpoints: list[Endpoint]) -> Mapping[str, Health]:
         passing = plan.passing(endpoints, self._mirror.of(container.id))

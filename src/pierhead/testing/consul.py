@@ -91,21 +91,33 @@ def program() -> Path:
 
 @asynccontextmanager
 async def serving(folder: Path, guard: Guard | None = None) -> AsyncIterator[Running]:
-    """One Consul server, its log on disk in `folder`, with a leader. Raises: Unavailable."""
-    http, server, serf = ports.free(3)
-    numbers = {**_PORTS, "server": server, "serf_lan": serf, ("https" if guard else "http"): http}
+    """One Consul server, its log on disk in `folder`, with a leader. Raises: Unavailable.
+
+    One that was served from that folder before comes back, at the same address.
+    """
+    numbers = await asyncio.to_thread(_ports_of, folder, "https" if guard else "http")
     config = {**_config(), **(guard.config if guard else {}), "ports": numbers}
     command = await asyncio.to_thread(_prepare, folder, config)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, preexec_fn=_raise_file_limit)
     try:
-        url = f"{'https' if guard else 'http'}://127.0.0.1:{http}"
+        url = f"{'https' if guard else 'http'}://127.0.0.1:{numbers['https' if guard else 'http']}"
         if not await _becomes_ready(process, url, guard):
             told = await asyncio.to_thread((folder / "log").read_text)
             raise errors.Unavailable(f"The real Consul did not start:\n{told[-2000:]}")
         yield Running(url, process.pid)
     finally:
         await _stop(process)
+
+
+def _ports_of(folder: Path, scheme: str) -> dict[str, int]:
+    """The ports that it has there, or gets now."""
+    file = folder / "consul.json"
+    if file.exists():
+        before: dict[str, int] = json.loads(file.read_text())["ports"]
+        return before
+    http, server, serf = ports.free(3)
+    return {**_PORTS, "server": server, "serf_lan": serf, scheme: http}
 
 
 def _prepare(folder: Path, config: Mapping[str, object]) -> list[str]:
