@@ -37,6 +37,16 @@ class Fields:
         self.known = {_fold(name): (name, kind) for name, kind in fields.items()}
 
 
+_LITERALS = ("null", "true", "false")
+_WHERE = {
+    "Expecting value": "looking for beginning of value",
+    "Expecting property name": "looking for beginning of object key string",
+    "Illegal trailing comma": "looking for beginning of value",
+    "Expecting ':'": "after object key",
+    "Expecting ','": "after value",
+}
+"""What Go says of the place where Python's decoder gives up, by how its message begins."""
+
 _GO_KINDS = {str: "string", int: "int", bool: "bool"}
 
 
@@ -105,8 +115,8 @@ def _convert(value: Any, kind: Any, place: str) -> Any:
         return _duration(value, place)
     if kind is object or (isinstance(kind, type) and type(value) is kind):
         return value
-    name = _GO_KINDS.get(kind, "slice" if isinstance(kind, ListOf) else "map")
-    raise _Mismatch(f"json: cannot unmarshal {_json_kind(value)} into Go struct field {place} of type {name}")
+    given = f"number {value}" if isinstance(value, float) and kind is int else _json_kind(value)
+    raise _Mismatch(f"json: cannot unmarshal {given} into Go struct field {place} of type {_go_kind(kind)}")
 
 
 def _duration(value: Any, place: str) -> timedelta:
@@ -120,6 +130,14 @@ def _duration(value: Any, place: str) -> timedelta:
     raise _Mismatch(f"json: cannot unmarshal {_json_kind(value)} into Go struct field {place} of type time.Duration")
 
 
+def _go_kind(kind: Any) -> str:
+    if isinstance(kind, ListOf):
+        return f"[]{_go_kind(kind.item)}"
+    if isinstance(kind, MapOf):
+        return f"map[string]{_go_kind(kind.value)}"
+    return _GO_KINDS.get(kind, "struct")
+
+
 def _fold(name: str) -> str:
     return name.replace("_", "").lower()
 
@@ -130,6 +148,17 @@ def _json_kind(value: Any) -> str:
 
 
 def _reason(body: bytes, error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError) and error.pos >= len(body.decode(errors="replace").rstrip()):
+    """Go's words for what is no JSON."""
+    text = body.decode(errors="replace").lstrip()
+    if not isinstance(error, json.JSONDecodeError):
+        return "exceeded max depth"
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
         return "unexpected EOF"
-    return f"invalid JSON: {error}"
+    at, where = error.pos, next((said for began, said in _WHERE.items() if error.msg.startswith(began)), "in string")
+    word = next((word for word in _LITERALS if text[at] == word[0] and error.msg.startswith("Expecting value")), "")
+    if word:
+        right = next((count for count in range(len(word)) if text[at : at + count + 1] != word[: count + 1]), 0)
+        if at + right >= len(text.rstrip()):
+            return "unexpected EOF"
+        at, where = at + right, f"in literal {word} (expecting '{word[right]}')"
+    return f"invalid character {text[at]!r} {where}"

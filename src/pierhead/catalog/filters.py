@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-import re2
 from lark import Lark, Token, Transformer
 from lark.exceptions import LarkError, UnexpectedInput, VisitError
 
-from pierhead.catalog import fields, request
+from pierhead.catalog import fields, patterns, request
 from pierhead.catalog.fields import Struct
 from pierhead.catalog.reply import Rejected
 
@@ -44,8 +43,6 @@ STRING: /"(?:[^"\\]|\\.)*"/ | /`[^`]*`/
 
 _PARSER = Lark(_GRAMMAR, parser="earley")
 _INTEGER = re.compile(r"-?[0-9]+")
-_QUIET = re2.Options()
-_QUIET.log_errors = False
 
 Predicate = Callable[[Any], bool]
 Path = tuple[str, ...]
@@ -163,10 +160,10 @@ class _Builder(Transformer[Token, Predicate]):
     def _matches(self, parts: list[Any], operator: str) -> Predicate:
         self._kind(parts[0], operator)
         try:
-            pattern = re2.compile(parts[1], _QUIET)  # in linear time, whatever the pattern
-        except re2.error as error:
+            fits = patterns.search(parts[1])
+        except ValueError as error:
             raise fields.Unfit(f"Failed to compile regular expression {json.dumps(parts[1])}: {error}") from None
-        return self._any(parts[0], lambda value: pattern.search(value) is not None)
+        return self._any(parts[0], fits)
 
     def _kind(self, path: Path, operator: str) -> Any:
         found = fields.kind(self._of, path)

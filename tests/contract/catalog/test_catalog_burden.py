@@ -14,7 +14,7 @@ import pytest
 
 from pierhead.catalog import server
 from pierhead.kit import errors
-from pierhead.wire.consul import agent, health, kv
+from pierhead.wire.consul import agent, catalog, health, kv
 from pierhead.wire.consul.client import Consul
 
 ASK = "GET /v1/kv/watched?index={}&wait=10m HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -89,6 +89,14 @@ async def test_a_service_that_stays_critical_is_removed_when_it_is_to(tmp_path: 
         assert len(found) == 1
         found, _ = await health.service(consul, "web", index=index, wait=timedelta(seconds=5))
         assert found == ()
+
+
+async def test_the_nearest_node_is_first(alone: str) -> None:
+    async with Consul(alone) as consul:
+        await catalog.register(consul, {"Node": "aaa", "Address": "10.0.0.1"})
+        for near, first in (("_agent", "probe"), ("probe", "probe"), ("aaa", "aaa"), ("absent", "aaa")):
+            assert (await consul.get("/v1/catalog/nodes", {"near": near})).json()[0]["Node"] == first
+        assert (await consul.get("/v1/coordinate/nodes")).json()[0]["Node"] == "probe"
 
 
 async def test_two_servers_cannot_have_one_port(alone: str, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_number_is_a_duration_in_nanoseconds() -> None:
         ({"Bogus": 1}, 'json: unknown field "Bogus"'),
         ({"Port": "80"}, "json: cannot unmarshal string into Go struct field .Port of type int"),
         ({"Port": True}, "json: cannot unmarshal bool into Go struct field .Port of type int"),
-        ({"Tags": "a"}, "json: cannot unmarshal string into Go struct field .Tags of type slice"),
+        ({"Tags": "a"}, "json: cannot unmarshal string into Go struct field .Tags of type []string"),
         ({"Meta": {"a": 1}}, "json: cannot unmarshal number into Go struct field .Meta of type string"),
         ({"In": []}, "json: cannot unmarshal array into Go value of type struct"),
         ({"LongName": "soon"}, 'time: invalid duration "soon"'),
@@ -50,7 +50,18 @@ def test_what_does_not_fit_is_refused_with_the_place(value: Any, reason: str) ->
     assert str(refused.value) == f"Request decode failed: {reason}"
 
 
-@pytest.mark.parametrize(("body", "reason"), [(b"", "EOF"), (b'{"Name":', "unexpected EOF")])
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "EOF"),
+        (b'{"Name":', "unexpected EOF"),
+        (b'{"Name', "unexpected EOF"),
+        (b"nonsense", "invalid character 'o' in literal null .expecting 'u'."),
+        (b"[1 2]", "invalid character '2' after value"),
+        (b"{a: 1}", "invalid character 'a' looking for beginning of object key string"),
+        (b"\xff", "invalid character '.' looking for beginning of value"),
+    ],
+)
 def test_broken_json_is_refused(body: bytes, reason: str) -> None:
     with pytest.raises(Rejected, match=f"Request decode failed: {reason}"):
         decode.document(body, FIELDS)

@@ -202,7 +202,7 @@ def _worst(statuses: list[str]) -> str:
 
 def _verdict(request: Request, status: int, value: Any, reason: str) -> Reply:
     headers = (("X-Consul-Reason", reason),)
-    if request.get("format") == "text":
+    if request.get("format") == "text" and status != 404:
         return Reply(status, reason.encode(), "text/plain", headers)
     return reply.of(value, status=status, headers=headers)
 

@@ -25,6 +25,7 @@ def datacenters(context: Context, request: Request, tail: str) -> Outcome:
 def nodes(context: Context, request: Request, tail: str) -> Outcome:
     def value() -> list[Any]:
         rows = [row for row in context.state.all(Node) if selection.is_chosen_node(context, request, row.name)]
+        rows.sort(key=lambda row: row.name.lower() != selection.near(context, request))
         return endpoint.selected(request, [render.node(row, context.state.datacenter) for row in rows], fields.NODE)
 
     return endpoint.watch(context, request, ("nodes",), value)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import uuid
+from collections.abc import Callable
 from typing import Any
 
-import re2
-
-from pierhead.catalog import reply
+from pierhead.catalog import patterns, reply
 from pierhead.catalog.endpoints import context as endpoint
 from pierhead.catalog.endpoints.context import Context, Event
 from pierhead.catalog.reply import Outcome, Rejected
@@ -49,21 +48,19 @@ def _concerns(context: Context, node: str, service: str, tag: str) -> bool:
     """The event is for this server's own node: by its name, and by a service on it. Raises: Rejected 400."""
     if tag and not service:
         raise Rejected(400, "Cannot provide tag filter without service filter")
-    patterns = [_pattern(what, text) for what, text in (("node", node), ("service", service), ("tag", tag))]
-    if not patterns[0].search(context.node):
+    fits_node, fits_service, fits_tag = _pattern("node", node), _pattern("service", service), _pattern("tag", tag)
+    if not fits_node(context.node):
         return False
     if not service:
         return True
-    named = [row for row in context.state.services_on(context.node) if patterns[1].search(row.name)]
-    return any(not tag or any(patterns[2].search(each) for each in row.tags or ()) for row in named)
+    named = [row for row in context.state.services_on(context.node) if fits_service(row.name)]
+    return any(not tag or any(map(fits_tag, row.tags or ())) for row in named)
 
 
-def _pattern(what: str, text: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
+def _pattern(what: str, text: str) -> Callable[[str], bool]:
     try:
-        return re2.compile(text, options)
-    except re2.error as error:
+        return patterns.search(text)
+    except ValueError as error:
         raise Rejected(400, f"Invalid {what} filter: error parsing regexp: {error}") from None
 
 

@@ -51,8 +51,11 @@ def is_visible(context: Context, check: Check) -> bool:
 
 def nearest(context: Context, request: Request, rows: Sequence[R]) -> list[R]:
     """Those on the node named by `near` first. There are no round-trip times: all others are equally far."""
-    near = request.get("near")
-    if not near:
-        return list(rows)
-    node = (context.node if near == "_agent" else near).lower()
-    return sorted(rows, key=lambda row: row.node.lower() != node)
+    node = near(context, request)
+    return sorted(rows, key=lambda row: row.node.lower() != node) if node else list(rows)
+
+
+def near(context: Context, request: Request) -> str:
+    """The node that the request is near to, in lower case; empty: none."""
+    name = request.get("near")
+    return (context.node if name == "_agent" else name).lower()

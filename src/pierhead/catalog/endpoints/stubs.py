@@ -61,8 +61,13 @@ def no_query(context: Context, request: Request, tail: str) -> Outcome:
     raise Rejected(404, "Query not found")
 
 
-def absent(context: Context, request: Request, tail: str) -> Outcome:
-    return Reply(404)
+def coordinates(context: Context, request: Request, tail: str) -> Outcome:
+    """Where the server's own node is, among which there is no distance; of all other nodes nothing is known."""
+    if tail not in ("", context.node):
+        return Watch(1, (), lambda: Reply(404))
+    here = {"Vec": [0] * 8, "Error": 1.5, "Adjustment": 0, "Height": 0.00001}
+    found = [{"Node": context.node, "Segment": "", "Coord": here}] if context.access.reads("node", context.node) else []
+    return Watch(1, (), lambda: reply.of(found))
 
 
 def no_acl(context: Context, request: Request, tail: str) -> Outcome:
