@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import os
-import shutil
 import signal
 import sys
-import tarfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -29,27 +26,18 @@ from pierhead.agent.options import Options
 from pierhead.catalog import server
 from pierhead.kit import errors
 from pierhead.model.instance import GATEWAY_SERVICE, Label, State, state
-from pierhead.testing import ports
+from pierhead.testing import ports, small
+from pierhead.testing.small import IMAGE
 from pierhead.wire.consul import agent, health
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.consul.records import Entry
-from pierhead.wire.docker import containers, images, services, tasks
+from pierhead.wire.docker import containers, services, tasks
 from pierhead.wire.docker.client import Engine
-from pierhead.wire.docker.images import Build
 from pierhead.wire.docker.services import Port, ServiceSpec
 
 SOCKET = os.environ.get("PIER_ENGINE_SOCKET", "unix:///var/run/docker.sock")
-IMAGE = "pier-agent-lab:1"
 WEB = "httpd -f -p 8000 -h /www"
 """Ends at once on SIGTERM."""
-_DOCKERFILE = b"""FROM scratch
-COPY busybox /bin/busybox
-COPY busybox /bin/sh
-COPY index.html /www/index.html
-EXPOSE 8000/tcp
-ENTRYPOINT ["/bin/sh", "-c"]
-CMD ["exec busybox httpd -f -p 8000 -h /www"]
-"""
 
 
 async def until(true: Callable[[], Awaitable[object]], seconds: float = 15, what: str = "") -> float:
@@ -277,7 +265,7 @@ async def lab(folder: Path, socket: str = SOCKET) -> AsyncIterator[Lab]:
         Engine(socket) as engine,
         Consul(address.url) as catalog,
     ):
-        await _image(engine)
+        await small.image(engine)
         mark = uuid.uuid4().hex[:8]
         options = Options(
             engine=socket,
@@ -353,28 +341,3 @@ def state_of(entry: Entry) -> State:
 
 def free_port() -> int:
     return ports.free(1)[0]
-
-
-async def _image(engine: Engine) -> None:
-    try:
-        await images.inspect(engine, IMAGE)
-    except errors.NotFound:
-        files = {"Dockerfile": _DOCKERFILE, "busybox": _busybox(), "index.html": b"hello\n"}
-        async for _ in images.build(engine, _tar(files), Build(IMAGE)):
-            pass
-
-
-def _busybox() -> bytes:
-    found = shutil.which("busybox")
-    assert found, "busybox is needed to make an image from"
-    return Path(found).read_bytes()
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, data in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), 0o755
-            tar.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()

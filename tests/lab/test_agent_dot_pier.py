@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import IMAGE, Lab, lab, until
+from tests.lab.agent_lab import Lab, lab, until
 
 from pierhead.model import dot_pier
 from pierhead.model.instance import Label
+from pierhead.testing.small import IMAGE
 from pierhead.wire.docker import containers
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import IMAGE, WEB, Lab, lab, until
+from tests.lab.agent_lab import WEB, Lab, lab, until
 
 from pierhead.model.instance import Label, Meta, State
+from pierhead.testing.small import IMAGE
 from pierhead.wire.docker import containers, images, services, tasks
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]

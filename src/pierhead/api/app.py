@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 import pierhead
-from pierhead.api import apps, auth, builds, certificates, config, errors, git, hooks, instances, routes
+from pierhead.api import apps, auth, builds, certificates, config, errors, git, hooks, instances, nodes, routes
 from pierhead.appfile import published
 from pierhead.control.context import Context
 
@@ -45,6 +45,7 @@ def create(context: Context, status: Callable[[], Any]) -> FastAPI:
         hooks.router,
         git.router,
         instances.router,
+        nodes.router,
         _status,
     ):
         app.include_router(router, prefix="/v1", dependencies=needs_token)

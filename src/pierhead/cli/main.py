@@ -45,6 +45,7 @@ GROUPS: Mapping[str, str] = {
     "config": "config",
     "base": "base",
     "host": "host",
+    "node": "node",
 }
 """Group of commands → module."""
 

@@ -16,7 +16,7 @@ from pierhead.model import dot_pier, instance
 from pierhead.model.instance import Endpoint, Label, Meta, State
 from pierhead.wire.consul import catalog, health
 from pierhead.wire.consul.records import Entry
-from pierhead.wire.docker import services, tasks
+from pierhead.wire.docker import services, swarm, tasks
 from pierhead.wire.docker.services import Service
 from pierhead.wire.docker.tasks import Task
 
@@ -81,8 +81,9 @@ async def listing(ctx: Context, app: str = "", environment: str = "") -> list[In
     held: dict[str, list[Endpoint]] = defaultdict(list)
     for endpoint in await endpoints(ctx, [name for name in known[0] if name.startswith(prefixes)] if prefixes else []):
         held[endpoint.meta.get(Meta.INSTANCE, "")].append(endpoint)
+    members = {member.id: member for member in await swarm.nodes(ctx.engine)}
     found = [
-        _instance(service, task, held.get(task.container, []))
+        _instance(service, task, held.get(task.container, []), members.get(task.node))
         for mine in chosen.values()
         for service in mine
         for task in there.tasks.get(service.id, [])
@@ -117,15 +118,17 @@ def place(labels: Mapping[str, str]) -> Place:
     return labels.get(Label.APP, ""), labels.get(Label.ENVIRONMENT, "")
 
 
-def _instance(service: Service, task: Task, held: Sequence[Endpoint]) -> Instance:
+def _instance(service: Service, task: Task, held: Sequence[Endpoint], member: swarm.Node | None) -> Instance:
     state, reason = _state(task, held)
+    if state == State.DRAINING and member and member.availability == "drain":
+        reason = f"its node {member.host_name} is being drained"
     app, environment = place(service.labels)
     return Instance(
         id=task.container or task.id,
         app=app,
         environment=environment,
         release=service.labels.get(Label.RELEASE, ""),
-        node=next((e.meta.get(Meta.NODE, "") for e in held), "") or task.node,
+        node=next((e.meta.get(Meta.NODE, "") for e in held), "") or (member.host_name if member else task.node),
         state=state,
         reason=reason,
         addresses=tuple(f"{e.address}:{e.port}" for e in held),

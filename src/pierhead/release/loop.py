@@ -7,17 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pierhead.control import apps, deployments, host_ports, instances, logs, releases
+from pierhead.control import apps, deployments, host_ports, instances, logs, nodes, releases
 from pierhead.control.apps import Place
 from pierhead.control.context import Context
 from pierhead.control.instances import Cluster
+from pierhead.control.nodes import Moving
 from pierhead.kit import clock, errors
 from pierhead.kit.backoff import Backoff
 from pierhead.model.instance import Label
 from pierhead.model.release import DeploymentState, Release, engine_name
 from pierhead.model.route import Route
 from pierhead.model.step import Step
-from pierhead.release import apply, observe
+from pierhead.release import apply, leaving, observe
 from pierhead.release.group import Group, groups
 from pierhead.release.observe import Traffic
 from pierhead.release.plan import Running, Target, plan
@@ -73,10 +74,23 @@ async def cycle(ctx: Context, memory: Memory) -> timedelta:
         ctx,
         {name: route for scene in scenes for name, route in scene.routes(ctx).items()},
     )
-    moving = [await _advance(ctx, scene, there, memory) for scene in scenes]
+    look = _Look(there, await nodes.moving(ctx))
+    moving = [await _advance(ctx, scene, look, memory) for scene in scenes]
+    if look.nodes:
+        await nodes.proceed(ctx, look.nodes, is_ready=not look.staying)
     known = {(place.app, place.environment) for place in places}
     ending = [await _end(ctx, there.services[orphan], there) for orphan in there.services.keys() - known]
-    return _MOVING if any(moving) or any(ending) else _RESTING
+    return _MOVING if any(moving) or any(ending) or look.nodes else _RESTING
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What there is, for all environments."""
+
+    there: Cluster
+    nodes: Moving
+    staying: list[str] = field(default_factory=list)
+    """Why nodes that are being drained cannot be left yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +115,23 @@ async def _scene(ctx: Context, place: Place) -> _Scene:
     return _Scene(place, await releases.find(ctx, place.moving.to_release_id) if place.moving else place.release)
 
 
-async def _advance(ctx: Context, scene: _Scene, there: Cluster, memory: Memory) -> bool:
+async def _advance(ctx: Context, scene: _Scene, look: _Look, memory: Memory) -> bool:
     """The environment's next steps are taken. True when it moves."""
     place = scene.place
-    mine = groups(there.services.get((place.app, place.environment), ()), there.tasks)
+    mine = groups(look.there.services.get((place.app, place.environment), ()), look.there.tasks)
     target = _target(ctx, scene, memory)
-    if target and not place.moving and _is_settled(target, mine):
+    if target and not place.moving and not look.nodes and _is_settled(target, mine):
         return False
     if not target and not mine:
         return False
     if not await apps.claim(ctx, place.app, place.environment, _LEASE):
+        look.staying.append(f"another server moves {place.app} in {place.environment}")
         return False
     try:
         if any([await apply.tidy(ctx, group) for group in mine.values()]):
             return True
-        for step in plan(target, await _running(ctx, scene, mine.values())).steps:
+        running = await _running(ctx, scene, mine.values())
+        for step in plan(_around(target, mine, running, look), running).steps:
             await _take(ctx, scene, step, mine, memory)
     except errors.Invalid as error:
         await _refuse(ctx, place, error)
@@ -123,6 +139,16 @@ async def _advance(ctx: Context, scene: _Scene, there: Cluster, memory: Memory) 
         await _say(ctx, place.moving, Step("wait", place.app, str(error)), memory)
         _log.warning("A step was not taken: %s", error, extra={"app": place.app, "environment": place.environment})
     return True
+
+
+def _around(target: Target | None, mine: Mapping[str, Group], running: Sequence[Running], look: _Look) -> Target | None:
+    """The target as it is while nodes are being drained."""
+    if target is None or not look.nodes:
+        return target
+    group, seen = mine.get(target.name), next((one for one in running if one.name == target.name), None)
+    if why := leaving.reason(target, group, seen, look.nodes):
+        look.staying.append(why)
+    return leaving.raised(target, group, seen, look.nodes)
 
 
 def _target(ctx: Context, scene: _Scene, memory: Memory) -> Target | None:

@@ -65,6 +65,7 @@ def running(group: Group, spec: Spec | None, seen: Traffic, since: datetime | No
         replicas=group.replicas,
         alive=len(alive),
         ready=len(ready),
+        nodes=tuple(task.node for task in ready),
         forgetting=sum(task.is_being_forgotten for task in own),
         serving=sum(_is_reached(task, seen) for task in alive),
         failures=len(ended),

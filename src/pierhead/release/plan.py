@@ -54,6 +54,8 @@ class Running:
     """Instances that ended or were rejected."""
     error: str = ""
     """What the newest of these said."""
+    nodes: tuple[str, ...] = ()
+    """Where those that are ready are."""
     waiting: str = ""
     """Why an instance that is not ready is not: `1 of 2 healthy`, `no node has 2 GiB free`."""
 

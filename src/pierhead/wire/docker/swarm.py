@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pierhead.wire.docker.client import Engine
+from pierhead.wire.docker.moments import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Node:
     version: int
     """What an update must name."""
     labels: Mapping[str, str]
+    updated_at: datetime
     raw: Mapping[str, Any]
 
 
@@ -60,6 +63,16 @@ async def nodes(engine: Engine) -> list[Node]:
     return [_read(value) for value in await engine.get("/nodes")]
 
 
+async def use(engine: Engine, node: Node, availability: str, labels: Mapping[str, str]) -> None:
+    """The node has that availability and these labels. With `pause` it takes no new tasks, with `drain` it ends those
+    it has, and the swarm starts others elsewhere.
+
+    Raises: NotFound, Unavailable (also when the node was changed since it was read).
+    """
+    spec = {**node.raw["Spec"], "Availability": availability, "Labels": dict(labels)}
+    await engine.post(f"/nodes/{node.id}/update", spec, {"version": str(node.version)})
+
+
 def _read(value: Mapping[str, Any]) -> Node:
     spec, status = value["Spec"], value.get("Status") or {}
     return Node(
@@ -71,5 +84,6 @@ def _read(value: Mapping[str, Any]) -> Node:
         address=status.get("Addr") or "",
         version=value["Version"]["Index"],
         labels=spec.get("Labels") or {},
+        updated_at=moment(value["UpdatedAt"]),
         raw=value,
     )

@@ -1,0 +1,99 @@
+"""Two nodes, 500 requests a second, apps that end at once on SIGTERM: whatever stops instances, none is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.lab.agent_lab import until
+from tests.lab.test_agent_lossless import APP
+from tests.lab.two_nodes_lab import IMAGE, Nodes, nodes
+
+from pierhead.control import apps, builds, deployments, instances, releases
+from pierhead.model.app import Deploy, Health, Port, Probe, Spec
+from pierhead.model.instance import State
+from pierhead.model.release import DeploymentState, ImageConfig
+from pierhead.store.releases import Image
+from pierhead.testing import steady
+from pierhead.wire.docker import containers
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
+]
+
+HOST = "notes.dev.localhost"
+SPEC = Spec(
+    "notes",
+    ports=(Port("web", 8000),),
+    replicas=2,
+    command=(APP,),
+    health=Health(probe=Probe.HTTP),
+    deploy=Deploy(step=2),
+)
+CONFIG = ImageConfig(("/bin/sh", "-c"), ("exec busybox httpd -f -p 8000 -h /www",), {})
+
+
+async def test_whatever_stops_instances_no_request_is_lost(tmp_path: Path) -> None:
+    async with nodes(tmp_path) as there:
+        await release(there)
+        for stop in (one_is_stopped, rolling_release, scale_down, node_drain):
+            async with steady.sending(there.gateway, HOST) as answers:
+                await stop(there)
+            assert set(answers) == {"200"}, (stop.__name__, answers)
+            assert answers["200"] > 200, (stop.__name__, answers)
+
+
+async def release(there: Nodes) -> None:
+    """A new release has taken over."""
+    ctx = there.ctx
+    await builds.request(ctx, SPEC.app, "dev", "https://git.example/notes", "main")
+    build = await builds.claim(ctx)
+    assert build is not None
+    deployment = await releases.propose(ctx, build, SPEC, Image(IMAGE, "c0ffee", "A commit", image_config=CONFIG))
+    assert deployment is not None
+
+    async def has_ended() -> bool:
+        return (await deployments.find(ctx, deployment.id)).state.has_ended
+
+    await until(has_ended, 100, "the deployment ends")
+    ended = await deployments.find(ctx, deployment.id)
+    assert ended.state is DeploymentState.SUCCEEDED, ended.reason
+
+
+async def rolling_release(there: Nodes) -> None:
+    await release(there)
+
+
+async def one_is_stopped(there: Nodes) -> None:
+    """A person stops a container with `docker stop`."""
+    one = (await instances.listing(there.ctx))[0]
+    await containers.stop(there.engines[there.names.index(one.node)], one.id)
+    await until(lambda: are_healthy(there, 2), 100, "another one took its place")
+
+
+async def scale_down(there: Nodes) -> None:
+    await apps.scale(there.ctx, "notes", "dev", 4)
+    await until(lambda: are_healthy(there, 4), 100, "four are healthy")
+    await apps.scale(there.ctx, "notes", "dev", 1)
+    await until(lambda: are_healthy(there, 1), 100, "one is left")
+
+
+async def node_drain(there: Nodes) -> None:
+    """The node that has the only instance is emptied and used again."""
+    (before,) = await instances.listing(there.ctx)
+    drained = json.loads(await there.pier("node", "drain", before.node, "--json"))
+    assert (drained["use"], drained["instances"]) == ("drained", 0)
+    await until(lambda: are_healthy(there, 1), 100, "one is left elsewhere")
+    (after,) = await instances.listing(there.ctx)
+    assert after.node != before.node
+    await there.pier("node", "activate", before.node)
+    shown = Counter(node["use"] for node in json.loads(await there.pier("node", "list", "--json")))
+    assert shown == {"active": 2}
+
+
+async def are_healthy(there: Nodes, count: int) -> bool:
+    return [one.state for one in await instances.listing(there.ctx)] == [State.HEALTHY] * count
