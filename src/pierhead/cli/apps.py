@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from pierhead.cli import console, progress, session
 from pierhead.client import Api
 from pierhead.kit import errors
+from pierhead.model.host import is_host
 
 app = typer.Typer()
 
@@ -184,10 +186,19 @@ def _number(release: str) -> int:
 
 
 def _healthy(environment: dict[str, Any], instances: list[dict[str, Any]]) -> str:
-    mine = [i for i in instances if (i["app"], i["environment"]) == (environment["app"], environment["environment"])]
+    mine = [
+        i
+        for i in _containers(instances)
+        if (i["app"], i["environment"]) == (environment["app"], environment["environment"])
+    ]
     healthy = sum(i["state"] == "healthy" for i in mine)
     moving = f", {environment['moving']['kind']} {environment['moving']['state']}" if environment["moving"] else ""
     return f"{healthy}/{environment['replicas']} healthy{moving}"
+
+
+def _containers(instances: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without programs on machines: nobody scales those."""
+    return [instance for instance in instances if not is_host(instance["id"])]
 
 
 async def _settled(api: Api, app: str, environment: str, replicas: int) -> None:
@@ -196,7 +207,7 @@ async def _settled(api: Api, app: str, environment: str, replicas: int) -> None:
     try:
         async with asyncio.timeout(_SETTLE_SECONDS):
             while True:
-                instances = await api.get("/instances", app=app, environment=environment)
+                instances = _containers(await api.get("/instances", app=app, environment=environment))
                 reached = [i for i in instances if i["state"] == "healthy"]
                 if len(reached) == len(instances) == replicas:
                     return

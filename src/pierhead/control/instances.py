@@ -13,6 +13,7 @@ from datetime import datetime
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model import dot_pier, instance
+from pierhead.model.host import INSTANCE_PREFIX, is_host
 from pierhead.model.instance import Endpoint, Label, Meta, State
 from pierhead.wire.consul import catalog, health
 from pierhead.wire.consul.records import Entry
@@ -35,10 +36,10 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One container that runs, starts or leaves."""
+    """One container that runs, starts or leaves; or one program on a machine, as an agent there has it."""
 
     id: str
-    """The container's id; while there is none yet, the task's."""
+    """The container's id; while there is none yet, the task's. `host:<node>:<name>` of a program on a machine."""
     app: str
     environment: str
     release: str
@@ -47,7 +48,8 @@ class Instance:
     """`healthy`, `unhealthy`, `draining`, `starting`, or the engine's own word while it is not running."""
     reason: str
     addresses: tuple[str, ...]
-    since: datetime
+    since: datetime | None
+    """None: nobody knows."""
 
 
 async def cluster(ctx: Context) -> Cluster:
@@ -89,15 +91,19 @@ async def listing(ctx: Context, app: str = "", environment: str = "") -> list[In
         for task in there.tasks.get(service.id, [])
         if task.is_alive
     ]
+    found += [on_machine(one) for mine in held.values() for one in mine if is_host(one.meta.get(Meta.INSTANCE, ""))]
     return sorted(found, key=lambda one: (one.app, one.environment, one.release, one.id))
 
 
 async def find(ctx: Context, name: str) -> Instance:
-    """The instance whose id begins like that; for the name of an app its only place's first healthy one.
+    """The container whose id begins like that; for the name of an app its only place's first healthy one.
 
-    Raises: NotFound, Invalid (several are meant).
+    Raises: NotFound, Invalid (several are meant), Conflict (it is a program on a machine: there is no way into it).
     """
-    there = await listing(ctx)
+    everything = await listing(ctx)
+    if name.startswith(INSTANCE_PREFIX) and any(one.id == name for one in everything):
+        raise errors.Conflict(f"{name} is a program on a machine, not a container.", hint="Log in to that machine.")
+    there = [one for one in everything if not is_host(one.id)]
     if found := [one for one in there if one.id.startswith(name)]:
         if len(found) > 1:
             raise errors.Invalid(f"{len(found)} instances begin with {name!r}: {_ids(found)}.")
@@ -133,6 +139,22 @@ def _instance(service: Service, task: Task, held: Sequence[Endpoint], member: sw
         reason=reason,
         addresses=tuple(f"{e.address}:{e.port}" for e in held),
         since=task.changed_at,
+    )
+
+
+def on_machine(endpoint: Endpoint) -> Instance:
+    """The instance that a host service is. Pure."""
+    meta = endpoint.meta
+    return Instance(
+        id=f"{INSTANCE_PREFIX}{endpoint.id}",
+        app=meta.get(Meta.APP, ""),
+        environment=meta.get(Meta.ENVIRONMENT, ""),
+        release=meta.get(Meta.RELEASE, ""),
+        node=meta.get(Meta.NODE, ""),
+        state=endpoint.state,
+        reason="" if endpoint.state is State.HEALTHY else endpoint.output.strip(),
+        addresses=(f"{endpoint.address}:{endpoint.port}",),
+        since=None,
     )
 
 
