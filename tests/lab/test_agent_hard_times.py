@@ -20,6 +20,7 @@ from tests.lab.own_engine import own_engine
 from pierhead.agent.claim import TTL
 from pierhead.catalog import server
 from pierhead.kit import errors
+from pierhead.model.dot_pier import FOLDER
 from pierhead.model.instance import Label, Meta, State
 from pierhead.wire.consul import agent
 from pierhead.wire.consul.client import Consul
@@ -128,8 +129,9 @@ async def a_catalog_is_away_for_a_minute(folder: Path) -> None:
         away = time.monotonic()
         await containers.kill(one.engine, ends)
         await one.kill_child()
-        await one.own("early-dev")
+        early = await one.own("early-dev")
         await one.start_child()
+        await until(lambda: is_seen(one, early), PATIENCE, "the agent hears the engine again")
         await containers.stop(one.engine, drains, limit=timedelta(seconds=PATIENCE))
         assert await one.exit_code(drains) == 143, "its app was asked to end, and was not killed"
         await one.own("late-dev")
@@ -147,6 +149,12 @@ async def a_catalog_is_away_for_a_minute(folder: Path) -> None:
             with pytest.raises(errors.Conflict, match=one.options.node_name):
                 await second.task
             await one.kill_child()
+
+
+async def is_seen(one: Lab, name: str) -> bool:
+    """The agent has told the container where it is reached, which it does without any catalog."""
+    found = await containers.inspect(one.engine, name)
+    return any((one.options.data / FOLDER / "instances").glob(f"{found.id}-*.env"))
 
 
 # What all of them need
