@@ -19,7 +19,7 @@ from pierhead.control import builds
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model.build import Build
-from pierhead.store.journal import Subject
+from pierhead.store.journal import Step, Subject
 
 router = APIRouter(tags=["builds"])
 _MOST_BYTES = 2 << 30
@@ -76,6 +76,12 @@ async def show_build(ctx: Ctx, build_id: int) -> Build:
 async def cancel_build(ctx: Ctx, build_id: int) -> Build:
     """Ends a queued or running build."""
     return await builds.cancel(ctx, build_id)
+
+
+@router.get("/builds/{build_id}/steps")
+async def list_build_steps(ctx: Ctx, build_id: int) -> list[Step]:
+    """The steps of the build, from when to when, and how many lines of its log are of each."""
+    return list(await builds.steps(ctx, build_id))
 
 
 @router.get("/builds/{build_id}/journal")

@@ -43,7 +43,6 @@ def check(data: Mapping[str, Any], environment: str = "") -> Iterator[Fault]:
     yield from _build(_mapping(data.get("build")))
     yield from _twice(("secrets",), data.get("secrets"))
     yield from _lengths(data.get("app"), environment, ports)
-    yield from _not_yet(data)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -159,12 +158,6 @@ def _lengths(app: Any, environment: str, ports: Mapping[str, Any]) -> Iterator[F
 
 def _is_same(port: Mapping[str, Any]) -> bool:
     return bool(port.get("mode", "same" if port.get("protocol") == "dubbo" else "nat") == "same")
-
-
-def _not_yet(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """What the schema names and nothing carries out so far: refused, because it would be ignored in silence."""
-    if "dockerfile" not in _mapping(data.get("build")) and _mapping(data.get("build")).get("command") is not None:
-        yield Fault(("build", "command"), "no recipe runs it yet", "commit what it makes, or use a Dockerfile")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -312,7 +312,7 @@ class Placement(Part):
 class Build(Part):
     """How the commit becomes an image. Without it Pierhead looks at the repository."""
 
-    runtime: Literal["python", "node", "static"] | None = None
+    runtime: Literal["python", "node", "java", "go", "static"] | None = None
     """The recipe. Default: found by looking."""
     base: str | None = Field(default=None, min_length=1)
     """The base image. Default: the recipe's own."""
@@ -323,8 +323,7 @@ class Build(Part):
     args: dict[Variable, Value] = {}
     """Build arguments. Never put a secret here: they can be read from the image."""
     command: Command | None = None
-    """Run in the source tree once the dependencies are there: `npm run build`.
-    Refused for now: no recipe runs it yet."""
+    """Run in the source tree once the dependencies are there: `npm run build`."""
     output: Inside | None = None
     """The folder that holds the site (`runtime: static`). Default: the repository itself."""
 

@@ -26,6 +26,9 @@ NAMES: Mapping[str, Sequence[str]] = {
     "node": ("ca-certificates", "tzdata", "nodejs"),
     "node-build": ("ca-certificates", "tzdata", "nodejs", "npm"),
     "node-compile": ("ca-certificates", "tzdata", "nodejs", "npm", "build-essential", "python3", "git"),
+    "java": ("ca-certificates", "tzdata", "openjdk-17-jre-headless"),
+    "java-build": ("ca-certificates", "tzdata", "openjdk-17-jdk-headless", "maven"),
+    "go-build": ("ca-certificates", "tzdata", "golang-go", "git"),
     "static": (),
 }
 """What each has beside Debian's own minimum; `static` is a web server, a shell and no Debian."""

@@ -92,7 +92,7 @@ async def _run(command: Sequence[str], log: Log) -> None:
                 await log("base", lines[-1].removeprefix("I: "))
         code = await process.wait()
     except asyncio.CancelledError:
-        process.terminate()
+        process.terminate()  # it unmounts what it has mounted
         await process.wait()
         raise
     if code:

@@ -63,6 +63,7 @@ async def _build(place: Kitchen, how: How, tag: str, context: Path) -> None:
         args={"PIER_REGISTRY": place.registry.address, **proxies, **how.spec.args},
         labels=how.labels,
         memory_bytes=place.limits.memory_bytes,
+        cpus=place.limits.processors,
     )
     lines: list[str] = []
     try:

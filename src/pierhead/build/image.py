@@ -36,6 +36,8 @@ class Request:
     """`host:port`"""
     engine: Engine
     limits: Limits
+    owner: str = ""
+    """Who builds: on every container, so that what a server that died left behind is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ async def build_and_push(request: Request, log: Log) -> Image:
         await log("recipe", line)
     with tempfile.TemporaryDirectory(prefix="pier-build-") as folder:
         async with Registry(request.registry) as registry:
-            place = Kitchen(request.engine, registry, request.limits, log, Path(folder))
+            place = Kitchen(request.engine, registry, request.limits, log, Path(folder), request.owner)
             if chosen.kind == "dockerfile":
                 return await _by_dockerfile(place, request, tree)
             return await _assemble(place, request, chosen, tree)
@@ -95,9 +97,11 @@ async def _assemble(place: Kitchen, request: Request, chosen: Recipe, tree: Tree
     if chosen.dependencies:
         installed, was_there = await dependencies.ensure(place, chosen.dependencies)
         reused += ["dependencies"] if was_there else []
-        await _share(place, request.app, installed, cache.REPOSITORY)
+    within = [installed] if installed and chosen.dependencies and chosen.dependencies.is_in_image else []
+    for one in within:
+        await _share(place, request.app, one, cache.REPOSITORY)
     own, pushed = await _code(place, request, chosen, tree, installed)
-    layers = [*below.layers, *([installed] if installed else []), own]
+    layers = [*below.layers, *within, own]
     config = _config(request, chosen, below, layers)
     await registry.put_blob(request.app, config)
     digest = await registry.put_manifest(request.app, request.commit.id, layer.manifest(config, layers))
@@ -136,7 +140,8 @@ async def _share(place: Kitchen, app: str, one: Layer, owner: str) -> None:
 
 
 async def _files(repository: Path, tree: Tree) -> Files:
-    return Files(frozenset(tree.names), await source.read_all(repository, tree, recipe.READ))
+    contents = await source.read_all(repository, tree, recipe.READ)
+    return Files(frozenset(tree.names), contents, frozenset(tree.executable))
 
 
 def _labels(request: Request) -> dict[str, str]:

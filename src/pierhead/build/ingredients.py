@@ -17,6 +17,8 @@ class Files:
 
     names: frozenset[str]
     contents: Mapping[str, bytes] = field(default_factory=dict)
+    executable: frozenset[str] = frozenset()
+    """Those that git marks so."""
 
     def has(self, name: str) -> bool:
         return name in self.names or name in self.contents
@@ -46,6 +48,8 @@ class Dependencies:
     """The base image that the script runs in."""
     compiling_builder: str = ""
     """The one that it runs in again when a compiler was missing; empty: there is none."""
+    is_in_image: bool = True
+    """False: only the build command needs it."""
 
     def key(self, builder_digest: str) -> str:
         """Equal keys give equal layers."""

@@ -23,8 +23,8 @@ from pierhead.wire.oci.client import Registry
 Log = Callable[[str, str], Awaitable[None]]
 """`await log(step, text)`: a line of the build's log."""
 
-LABEL = "pier.build"
-"""On every container that builds, with the name of what it is for."""
+LABEL, OWNER = "pier.build", "pier.build.owner"
+"""On every container that builds: what it is for, and the server that builds."""
 _LAST_LINES = 25
 _PIECE_BYTES = 1 << 20
 _PROCESSES = 4096
@@ -41,6 +41,10 @@ class Limits:
     source_bytes: int = 1 << 40
     """Of a commit's files."""
 
+    @property
+    def processors(self) -> float:
+        return self.cpus or max(0.5, (os.cpu_count() or 1) - 0.5)
+
 
 @dataclass(frozen=True, slots=True)
 class Kitchen:
@@ -50,6 +54,7 @@ class Kitchen:
     log: Log
     folder: Path
     """For files on their way; gone when the build has ended."""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ async def run(kitchen: Kitchen, script: Script) -> Path:
     Raises: ScriptFailed, Unavailable, Failed (the image cannot be pulled).
     """
     await pulled(kitchen, script.image)
-    container = await containers.create(kitchen.engine, _container(kitchen.limits, script))
+    container = await containers.create(kitchen.engine, _container(kitchen, script))
     try:
         for tar in (sources.files(os.environ), *script.inputs):
             data = pieces(tar) if isinstance(tar, Path) else tar
@@ -100,6 +105,13 @@ async def run(kitchen: Kitchen, script: Script) -> Path:
             await containers.remove(kitchen.engine, container, force=True)
 
 
+async def clear(engine: Engine, owner: str) -> None:
+    """No container builds for that owner. Raises: Unavailable."""
+    for one in await containers.listing(engine, {"label": [f"{OWNER}={owner}"]}, all_=True):
+        with contextlib.suppress(errors.NotFound):
+            await containers.remove(engine, one.id, force=True)
+
+
 async def pulled(kitchen: Kitchen, image: str) -> None:
     """The engine has the image. Raises: NotFound, Failed, Unavailable."""
     try:
@@ -110,18 +122,38 @@ async def pulled(kitchen: Kitchen, image: str) -> None:
 
 
 async def _logged(kitchen: Kitchen, step: str, container: str) -> list[str]:
-    """All that it writes until it ends; lines that come in pieces are put together."""
-    lines: list[str] = []
-    rest = {True: b"", False: b""}
-    async for frame in containers.logs(kitchen.engine, container, follow=True):
-        *whole, rest[frame.is_error] = (rest[frame.is_error] + frame.data).split(b"\n")
-        for line in whole:
-            lines.append(line.decode(errors="replace").rpartition("\r")[2] or line.decode(errors="replace").rstrip())
-            await kitchen.log(step, lines[-1])
-    for left in filter(None, rest.values()):
-        lines.append(left.decode(errors="replace"))
-        await kitchen.log(step, lines[-1])
+    """All that it wrote until it ended; lines that come in pieces are put together.
+
+    Read twice: an engine may end the stream of a container that has exited before all of it was sent.
+    """
+    lines = [line async for line in _lines(kitchen, step, container, follow=True)]
+    await containers.wait(kitchen.engine, container)
+    lines += [line async for line in _lines(kitchen, step, container, known=len(lines))]
     return lines
+
+
+async def _lines(
+    kitchen: Kitchen, step: str, container: str, *, follow: bool = False, known: int = 0
+) -> AsyncIterator[str]:
+    """Its lines after the first `known` ones, each put into the log as it comes."""
+    rest = {True: b"", False: b""}
+    count = 0
+    async for frame in containers.logs(kitchen.engine, container, follow=follow):
+        *whole, rest[frame.is_error] = (rest[frame.is_error] + frame.data).split(b"\n")
+        for raw in whole:
+            count += 1
+            if count > known:
+                yield await _noted(kitchen, step, raw)
+    for left in () if follow else filter(None, rest.values()):
+        yield await _noted(kitchen, step, left)
+
+
+async def _noted(kitchen: Kitchen, step: str, raw: bytes) -> str:
+    """The line as a person sees it on a terminal, now in the log."""
+    text = raw.decode(errors="replace")
+    line = text.rpartition("\r")[2] or text.rstrip()
+    await kitchen.log(step, line)
+    return line
 
 
 async def _failure(kitchen: Kitchen, script: Script, container: str, code: int, lines: list[str]) -> ScriptFailed:
@@ -156,8 +188,7 @@ async def pieces(path: Path) -> AsyncIterator[bytes]:
             yield piece
 
 
-def _container(limits: Limits, script: Script) -> dict[str, object]:
-    cpus = limits.cpus or max(0.5, (os.cpu_count() or 1) - 0.5)
+def _container(kitchen: Kitchen, script: Script) -> dict[str, object]:
     env = {**_REPEATABLE, **sources.environment(os.environ), **script.env}
     return {
         "Image": script.image,
@@ -166,11 +197,11 @@ def _container(limits: Limits, script: Script) -> dict[str, object]:
         "Cmd": [script.text],
         "WorkingDir": script.folder,
         "Env": [f"{name}={value}" for name, value in env.items()],
-        "Labels": {LABEL: script.step},
+        "Labels": {LABEL: script.step, OWNER: kitchen.owner},
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
-            "NanoCpus": round(cpus * 1e9),
-            "Memory": limits.memory_bytes,
+            "NanoCpus": round(kitchen.limits.processors * 1e9),
+            "Memory": kitchen.limits.memory_bytes,
             "PidsLimit": _PROCESSES,
             "Init": True,
             "SecurityOpt": ["no-new-privileges"],

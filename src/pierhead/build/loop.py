@@ -7,8 +7,9 @@ import logging
 from datetime import timedelta
 
 from pierhead import appfile
-from pierhead.build import image, source, started
+from pierhead.build import image, kitchen, source, started
 from pierhead.build.source import Commit
+from pierhead.build.transcript import Transcript
 from pierhead.control import accesses, builds, releases
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks
@@ -19,6 +20,10 @@ from pierhead.store.releases import Image
 
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN = timedelta(seconds=5)
+_LOOK = timedelta(milliseconds=500)
+"""How long a cancelled build may go unnoticed."""
+_TOGETHER = timedelta(milliseconds=100)
+"""Lines of that time are written at once."""
 _APP_FILE = "pier.yaml"
 STANDARD_ENVIRONMENTS = ("dev", "staging", "production")
 
@@ -26,16 +31,30 @@ STANDARD_ENVIRONMENTS = ("dev", "staging", "production")
 async def run(ctx: Context) -> None:
     """The queue is worked off, `build.concurrency` builds at once, until cancelled."""
     await builds.recover(ctx)
+    await _without_remains(ctx)
     async with asyncio.TaskGroup() as group:
         for number in range(ctx.settings.build.concurrency):
             group.create_task(_worker(ctx), name=f"builder-{number}")
+
+
+async def _without_remains(ctx: Context) -> None:
+    """No container of this server's builds runs, of which none is being built."""
+    backoff = Backoff()
+    while True:
+        try:
+            await kitchen.clear(ctx.engine, ctx.owner)
+        except errors.PierError as error:
+            _log.warning("Containers of earlier builds could not be looked for: %s", error.message)
+            await asyncio.sleep(backoff.failed())
+        else:
+            return
 
 
 async def _worker(ctx: Context) -> None:
     backoff = Backoff()
     while True:
         try:
-            if build := await builds.claim(ctx):
+            if build := await tasks.whole(builds.claim(ctx)):
                 await _perform(ctx, build)
             else:
                 await ctx.build_wanted.wait(_LOOK_AGAIN)
@@ -50,37 +69,47 @@ async def _perform(ctx: Context, build: Build) -> None:
 
     What was uploaded for it is kept until then: a build whose server dies is done again.
     """
-    limit = ctx.settings.build.timeout
-    try:
-        async with asyncio.timeout(limit.total_seconds()):
-            if not await tasks.unless(_cancelled(ctx, build.id), _build(ctx, build)):
-                _log.info("Stopped a cancelled build.", extra={"build": build.id})
-    except TimeoutError:
-        reason = f"The build took longer than {limit.total_seconds():g} s."
-        await builds.failed(ctx, build.id, errors.Failed(reason, hint="The setting build.timeout is the limit."))
-    except errors.PierError as error:
-        await builds.failed(ctx, build.id, error)
-    except Exception as error:
-        await builds.failed(ctx, build.id, errors.Broken(f"Pierhead failed at this build: {error!r}"))
-        raise
+    transcript = Transcript(ctx, build.id)
+    failure = await _outcome(ctx, build, transcript)
+    await transcript.flush()
+    if failure:
+        await tasks.whole(builds.failed(ctx, build.id, failure))
     if build.source.startswith(builds.UPLOAD):
         await asyncio.to_thread(builds.bundle(ctx, build.source).unlink, missing_ok=True)
 
 
-async def _cancelled(ctx: Context, build_id: int) -> None:
-    """Returns when somebody has cancelled the build."""
+async def _outcome(ctx: Context, build: Build, transcript: Transcript) -> errors.PierError | None:
+    """Why it failed; None when it succeeded or was cancelled. Nothing of it runs any more."""
+    limit = ctx.settings.build.timeout
+    try:
+        async with asyncio.timeout(limit.total_seconds()):
+            if not await tasks.unless(_attended(ctx, build.id, transcript), _build(ctx, build, transcript)):
+                _log.info("Stopped a cancelled build.", extra={"build": build.id})
+    except TimeoutError:
+        reason = f"The build took longer than {limit.total_seconds():g} s."
+        return errors.Failed(reason, hint="The setting build.timeout is the limit.")
+    except errors.PierError as error:
+        return error
+    except Exception as error:
+        _log.exception("A build failed by Pierhead's own doing.", extra={"build": build.id})
+        return errors.Broken(f"Pierhead failed at this build: {error!r}")
+    return None
+
+
+async def _attended(ctx: Context, build_id: int, transcript: Transcript) -> None:
+    """What the build writes is kept soon. Returns when somebody has cancelled it."""
     while (await builds.find(ctx, build_id)).state is not BuildState.CANCELLED:
-        await ctx.journal_grew.wait(_LOOK_AGAIN)
+        await transcript.grew(_LOOK)
+        await asyncio.sleep(_TOGETHER.total_seconds())
+        await transcript.flush()
 
 
-async def _build(ctx: Context, build: Build) -> None:
-    async def log(step: str, text: str) -> None:
-        await builds.note(ctx, build.id, step, text)
-
+async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
+    log = transcript.add
     repository = ctx.settings.home / "git" / f"{build.app}.git"
     await log("fetch", f"{build.ref} of {'the upload' if build.source.startswith(builds.UPLOAD) else build.source}")
     commit = await _fetch(ctx, build)
-    await builds.resolved(ctx, build.id, commit.id, commit.subject)
+    await tasks.whole(builds.resolved(ctx, build.id, commit.id, commit.subject))
     await log("commit", f"{commit.id[:10]} {commit.subject}")
     text = await source.read(repository, commit.id, _APP_FILE)
     spec = _spec(build, text)
@@ -93,11 +122,14 @@ async def _build(ctx: Context, build: Build) -> None:
         registry=ctx.settings.registry_address,
         engine=ctx.engine,
         limits=image.Limits(told.cpus, told.memory_bytes, told.repository_bytes),
+        owner=ctx.owner,
     )
     made = await image.build_and_push(request, log)
     file = (text or b"").decode(errors="replace")
     config = await started.config(made.reference)
-    await releases.propose(ctx, build, spec, Image(made.reference, commit.id, commit.subject, file, config))
+    await transcript.flush()
+    found = Image(made.reference, commit.id, commit.subject, file, config)
+    await tasks.whole(releases.propose(ctx, build, spec, found))
 
 
 async def _fetch(ctx: Context, build: Build) -> Commit:
@@ -121,7 +153,7 @@ def _spec(build: Build, text: bytes | None) -> Spec:
             f"There is no environment {build.environment!r}: {', '.join(known)}.",
             hint=f"Name it in {_APP_FILE} under `environments` to have it.",
         )
-    spec = file.spec(build.environment)
+    spec = file.spec(build.environment or STANDARD_ENVIRONMENTS[0])
     if spec.app != build.app:
         raise errors.Invalid(
             f"{_APP_FILE} is of the app {spec.app!r}, and this is a build of {build.app!r}.",

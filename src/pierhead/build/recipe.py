@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from pierhead.build import node, python, static
-from pierhead.build.ingredients import Files, Recipe, procfile
+import shlex
+
+from pierhead.build import go, java, node, python, static
+from pierhead.build.ingredients import Files, Recipe, Work, procfile
 from pierhead.kit import errors
 from pierhead.model.app import BuildSpec
 
-READ = tuple(dict.fromkeys((*python.READ, *node.READ, "Procfile")))
+READ = tuple(dict.fromkeys((*python.READ, *node.READ, *java.READ, *go.READ, "Procfile")))
 """The files whose contents a recipe is chosen by; of all others the name is enough."""
 
-_RECIPES = {"python": python.recipe, "node": node.recipe, "static": static.recipe}
+_RECIPES = {
+    "python": python.recipe,
+    "node": node.recipe,
+    "java": java.recipe,
+    "go": go.recipe,
+    "static": static.recipe,
+}
 
 
 def choose(files: Files, spec: BuildSpec) -> Recipe:
@@ -22,7 +30,8 @@ def choose(files: Files, spec: BuildSpec) -> Recipe:
         return Recipe("dockerfile", ("pier.yaml names it" if spec.dockerfile else "there is a Dockerfile",))
     kind, reason = (spec.runtime, "pier.yaml says so") if spec.runtime else _recognised(files, spec)
     if kind == "plain":
-        return Recipe("plain", (reason,), base=spec.base, command=procfile(files))
+        work = Work(shlex.join(spec.command), spec.base) if spec.command else None
+        return Recipe("plain", (reason,), spec.base, work=work, command=procfile(files))
     if kind not in _RECIPES:
         raise errors.Invalid(f"There is no runtime {kind!r}: {', '.join(_RECIPES)}.")
     return _RECIPES[kind](files, spec, reason)
@@ -31,16 +40,35 @@ def choose(files: Files, spec: BuildSpec) -> Recipe:
 def _recognised(files: Files, spec: BuildSpec) -> tuple[str, str]:
     for kind, names in (
         ("node", ("package.json",)),
-        ("python", ("requirements.txt", "uv.lock", "pyproject.toml", "manage.py", "app.py", "main.py", "wsgi.py")),
+        (
+            "python",
+            (
+                "requirements.txt",
+                "uv.lock",
+                "poetry.lock",
+                "pyproject.toml",
+                "manage.py",
+                "app.py",
+                "main.py",
+                "wsgi.py",
+            ),
+        ),
+        ("java", ("pom.xml",)),
+        ("go", ("go.mod",)),
         ("static", ("index.html",)),
     ):
         if found := files.first(*names):
             is_site = kind == "node" and spec.output
             return ("static" if is_site else kind), f"{found} is there"
+    if jar := java.built(files):
+        return "java", f"{jar} is there"
+    if program := go.built(files):
+        return "go", f"{program} is the only program"
     if spec.base:
         return "plain", "pier.yaml names a base image, and nothing else is recognised"
     raise errors.Invalid(
         "Pierhead does not recognise what this commit is.",
-        hint="It looks for Dockerfile, package.json, requirements.txt, uv.lock, pyproject.toml and index.html at the "
-        "top. Add a Dockerfile, or say `build: {runtime: python}` (node, static), or `build: {base: IMAGE}`.",
+        hint="It looks for Dockerfile, package.json, requirements.txt, uv.lock, poetry.lock, pyproject.toml, pom.xml, "
+        "go.mod and index.html at the top, for a jar or war, and for one program. Add a Dockerfile, or say "
+        "`build: {runtime: python}` (node, java, go, static), or `build: {base: IMAGE}`.",
     )

@@ -48,6 +48,10 @@ class Tree:
     def names(self) -> list[str]:
         return [entry.name for entry in self.entries]
 
+    @property
+    def executable(self) -> list[str]:
+        return [entry.name for entry in self.entries if entry.mode == _EXECUTABLE]
+
 
 @dataclass(frozen=True, slots=True)
 class How:

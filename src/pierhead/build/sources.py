@@ -23,6 +23,7 @@ _FILES = {
     "/etc/npmrc": "etc/npmrc",
     "~/.npmrc": "root/.npmrc",
     "~/.netrc": "root/.netrc",
+    "~/.m2/settings.xml": "root/.m2/settings.xml",
 }
 _NAMED = {"PIP_CONFIG_FILE": "etc/pip.conf", "UV_CONFIG_FILE": "etc/uv/uv.toml", "NPM_CONFIG_USERCONFIG": "root/.npmrc"}
 """Variables that name such a file elsewhere."""

@@ -1,4 +1,4 @@
-"""Apps where they are: `ps`, `releases`, `rollback`, `restart`, `scale`, `remove`, `builds`."""
+"""Apps where they are: `ps`, `releases`, `rollback`, `restart`, `scale`, `remove`."""
 
 from __future__ import annotations
 
@@ -153,27 +153,6 @@ async def remove(
     async with session.connected() as api:
         await api.delete(f"/apps/{app}")
     console.emit({"removed": app} if as_json else f"{app} is removed.", as_json)
-
-
-@app.command()
-@console.exits
-async def builds(
-    build: Annotated[int, typer.Argument(help="Show this build's log.")] = 0,
-    cancel: Annotated[bool, typer.Option("--cancel", help="End it.")] = False,
-    as_json: console.Json = False,
-) -> None:
-    """List builds, or show the log of one."""
-    async with session.connected() as api:
-        if not build:
-            found = await api.get("/builds")
-            columns = ("id", "app", "environment", "state", "commit", "subject", "created_at")
-            console.emit(found if as_json else [{key: b[key] for key in columns} for b in found], as_json)
-        elif cancel:
-            console.emit(await api.post(f"/builds/{build}/cancel"), as_json)
-        elif as_json:
-            console.emit(await api.get(f"/builds/{build}"), as_json)
-        else:
-            await progress.build(api, build, quiet=False)
 
 
 def _number(release: str) -> int:

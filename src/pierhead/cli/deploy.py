@@ -43,9 +43,9 @@ async def deploy(
     as_json: console.Json = False,
 ) -> None:
     """Build a commit, release it, and wait until it answers. On failure what ran before runs on."""
-    found = await _remote(source, ref, name) if _is_url(source) else await _local(Path(source), ref, name, environment)
+    found = await located(source, ref, name, environment)
     async with session.connected() as api:
-        build = await _request(api, found, environment)
+        build = await request(api, found, environment)
         if detach:
             text = f"Build {build['id']} of {found.app} is queued. `pier builds {build['id']}` follows it."
             console.emit(build if as_json else text, as_json)
@@ -59,6 +59,11 @@ async def deploy(
         console.say(f"  {url}")
 
 
+async def located(source: str, ref: str, name: str, environment: str) -> _Source:
+    """What a person named: a git URL, or a commit of a folder. Raises: Invalid."""
+    return await _remote(source, ref, name) if is_url(source) else await _local(Path(source), ref, name, environment)
+
+
 async def follow(api: Api, build: dict[str, Any], environment: str, *, quiet: bool) -> dict[str, Any]:
     """Shows the build and its deployment to their end; returns where the app is then. Raises: Failed."""
     ended = await progress.build(api, build["id"], quiet=quiet)
@@ -67,7 +72,8 @@ async def follow(api: Api, build: dict[str, Any], environment: str, *, quiet: bo
     return place
 
 
-async def _request(api: Api, found: _Source, environment: str) -> dict[str, Any]:
+async def request(api: Api, found: _Source, environment: str) -> dict[str, Any]:
+    """A queued build of it; with an empty environment it is only built."""
     address = found.address or await _upload(api, found)
     body = {"source": address, "ref": found.ref, "environment": environment}
     build: dict[str, Any] = await api.post(f"/apps/{found.app}/builds", body)
@@ -105,5 +111,5 @@ async def _remote(url: str, ref: str, name: str) -> _Source:
     return _Source(name or guessed, url, Path(), ref)
 
 
-def _is_url(source: str) -> bool:
+def is_url(source: str) -> bool:
     return "://" in source or (":" in source.split("/")[0] and not Path(source).exists())

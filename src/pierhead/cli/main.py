@@ -16,13 +16,13 @@ COMMANDS: Mapping[str, str] = {
     "init": "appfile",
     "validate": "appfile",
     "deploy": "deploy",
+    "build": "build",
     "ps": "apps",
     "releases": "apps",
     "rollback": "apps",
     "restart": "apps",
     "scale": "apps",
     "remove": "apps",
-    "builds": "apps",
     "routes": "routes",
     "maintenance": "routes",
     "logs": "instances",
@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
 """Command → module of this package, in the order in which help shows them."""
 
 GROUPS: Mapping[str, str] = {
+    "builds": "builds",
     "variable": "variable",
     "secret": "secret",
     "hook": "hook",

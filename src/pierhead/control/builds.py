@@ -94,9 +94,21 @@ async def recover(ctx: Context) -> None:
 
 async def note(ctx: Context, build_id: int, step: str, text: str) -> None:
     """A line of the build's log."""
+    await note_all(ctx, build_id, [(step, text)])
+
+
+async def note_all(ctx: Context, build_id: int, lines: Sequence[tuple[str, str]]) -> None:
+    """Lines of the build's log, each with its step, in one transaction."""
     async with ctx.store.write() as db:
-        await journal.add(db, Subject.BUILD, build_id, step, text)
+        await journal.add_all(db, Subject.BUILD, build_id, lines)
     ctx.journal_grew.set()
+
+
+async def steps(ctx: Context, build_id: int) -> Sequence[journal.Step]:
+    """What the build did, step by step, in the order in which the steps began. Raises: NotFound."""
+    async with ctx.store.read() as db:
+        await found(db, build_id)
+        return await journal.steps(db, Subject.BUILD, build_id)
 
 
 async def resolved(ctx: Context, build_id: int, commit: str, subject: str) -> None:

@@ -87,6 +87,19 @@ async def unless(interrupted: Coroutine[Any, Any, None], work: Coroutine[Any, An
     return finished
 
 
+async def whole(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` to its end even when the caller is cancelled meanwhile; the cancellation goes on after it.
+
+    For what must not stop halfway: a transaction that is cancelled may leave the database locked.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 async def merged(sources: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
     """What the sources give, in the order in which it comes; ends when all have. Raises: what the first one raises."""
     queue: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()

@@ -116,7 +116,7 @@ class BuildSpec:
     """How the commit becomes an image. All empty: Pierhead looks at the repository."""
 
     runtime: str = ""
-    """`python`, `node`, `static`; empty: found by looking."""
+    """`python`, `node`, `java`, `go`, `static`; empty: found by looking."""
     base: str = ""
     """The base image; empty: the recipe's own."""
     dockerfile: str = ""

@@ -31,9 +31,37 @@ class Entry:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All entries of one step."""
+
+    name: str
+    began_at: datetime
+    last_at: datetime
+    lines: int
+
+
 async def add(db: AsyncConnection, subject: Subject, subject_id: int, step: str, text: str) -> None:
     values = {"subject": subject.value, "subject_id": subject_id, "step": step, "text": text}
     await db.execute(sa.insert(_journal).values(**values, at=clock.now()))
+
+
+async def add_all(db: AsyncConnection, subject: Subject, subject_id: int, lines: Sequence[tuple[str, str]]) -> None:
+    """Each line is a step and a text."""
+    same = {"subject": subject.value, "subject_id": subject_id, "at": clock.now()}
+    await db.execute(sa.insert(_journal), [{**same, "step": step, "text": text} for step, text in lines])
+
+
+async def steps(db: AsyncConnection, subject: Subject, subject_id: int) -> Sequence[Step]:
+    """In the order in which they began."""
+    column = _journal.c
+    query = (
+        sa.select(column.step, sa.func.min(column.at), sa.func.max(column.at), sa.func.count())
+        .where(column.subject == subject.value, column.subject_id == subject_id)
+        .group_by(column.step)
+        .order_by(sa.func.min(column.id))
+    )
+    return [Step(*row) for row in await db.execute(query)]
 
 
 async def after(

@@ -196,7 +196,6 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
         ("app: x\nsecrets: [A, A]", "A is named twice"),
         ("app: x\nbuild: {dockerfile: ../x}", "inside the repository"),
         ("app: x\nbuild: {dockerfile: x, runtime: node}", "dockerfile replaces recipes"),
-        ("app: x\nbuild: {command: make}", "no recipe runs it yet"),
         ("app: x\ndeploy: {deadline: 0s}", "must be longer than 0s"),
         ("app: x\nenvironments: 3", "must be a mapping"),
         ("app: x\nenvironments: {dev: 3}", "must be a mapping"),

@@ -16,6 +16,9 @@ import aiohttp
 from pierhead.kit import errors
 from pierhead.wire.docker.client import Engine
 
+_CPU_PERIOD = 100_000
+"""Microseconds: the kernel's own default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -54,6 +57,8 @@ class Build:
     pull: bool = False
     network: str = ""
     memory_bytes: int = 0
+    cpus: float = 0
+    """0: all of them."""
 
 
 async def inspect(engine: Engine, image: str) -> Image:
@@ -149,7 +154,9 @@ def build_query(how: Build) -> dict[str, Any]:
         "rm": True,
         "forcerm": True,
     }
-    optional = {"target": how.target, "networkmode": how.network, "memory": how.memory_bytes}
+    optional: dict[str, Any] = {"target": how.target, "networkmode": how.network, "memory": how.memory_bytes}
+    if how.cpus:
+        optional |= {"cpuperiod": _CPU_PERIOD, "cpuquota": round(how.cpus * _CPU_PERIOD)}
     return {**query, **{key: value for key, value in optional.items() if value}}
 
 

@@ -1,0 +1,217 @@
+"""The queue at work, with a real engine and a real registry: what is cancelled, too slow, too large or left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pierhead.build import kitchen, loop
+from pierhead.control import builds
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.model.build import Build, BuildState
+from pierhead.settings import Build as BuildSettings
+from pierhead.settings import Registry as RegistrySettings
+from pierhead.settings import Settings
+from pierhead.store import journal, session
+from pierhead.store.journal import Subject
+from pierhead.testing import registry
+from pierhead.wire.consul.client import Consul
+from pierhead.wire.docker import containers, images
+from pierhead.wire.docker.client import Engine
+from pierhead.wire.gateway.client import Gateways
+
+SOCKET = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+
+@dataclass
+class Place:
+    ctx: Context
+    base: str
+    folder: Path
+
+    def commit(self, app: str, command: str) -> tuple[str, str]:
+        """The address of a repository, and a commit in it whose build runs that command."""
+        work = self.folder / app
+        if not work.exists():
+            work.mkdir()
+            git(work, "init", "-q", "-b", "main")
+        (work / "pier.yaml").write_text(f"app: {app}\nbuild:\n  base: {self.base}\n  command: [sh, -c, {command!r}]\n")
+        git(work, "add", "-A")
+        git(work, "-c", "user.name=Ada", "-c", "user.email=ada@localhost", "commit", "-qm", "x", "--allow-empty")
+        return str(work), git(work, "rev-parse", "HEAD")
+
+    async def queue(self, app: str, command: str) -> int:
+        source, commit = self.commit(app, command)
+        return (await builds.request(self.ctx, app, "", source, commit)).id
+
+    async def ended(self, build_id: int) -> Build:
+        await until(lambda: self._has_ended(build_id))
+        return await builds.find(self.ctx, build_id)
+
+    async def _has_ended(self, build_id: int) -> bool:
+        return (await builds.find(self.ctx, build_id)).state.has_ended
+
+    async def log(self, build_id: int) -> list[str]:
+        async with self.ctx.store.read() as db:
+            return [f"{e.step}: {e.text}" for e in await journal.after(db, Subject.BUILD, build_id, 0)]
+
+    async def wrote(self, build_id: int, line: str) -> None:
+        async def there() -> bool:
+            found = await self.log(build_id)
+            assert line in found or not await self._has_ended(build_id), found
+            return line in found
+
+        await until(there)
+
+    async def containers(self) -> list[str]:
+        found = await containers.listing(self.ctx.engine, {"label": [f"{kitchen.OWNER}={self.ctx.owner}"]}, all_=True)
+        return [one.id for one in found]
+
+    async def no_containers(self) -> bool:
+        return not await self.containers()
+
+    @asynccontextmanager
+    async def working(self, **told: object) -> AsyncIterator[None]:
+        """The queue is worked off meanwhile."""
+        settings = replace(self.ctx.settings, build=replace(self.ctx.settings.build, **told))  # type: ignore[arg-type]
+        task = asyncio.get_running_loop().create_task(loop.run(replace(self.ctx, settings=settings)))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(120):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.05)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    ended = subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, text=True)
+    return ended.stdout.strip()
+
+
+def runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def small_system() -> bytes:
+    """A tar with a shell."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        tar.add(shutil.which("busybox") or "/bin/busybox", "bin/busybox")
+        for name in ("sh", "sleep", "echo", "tail", "mkdir", "cat", "seq"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    return target.getvalue()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    folder = tmp_path_factory.mktemp("queue")
+    name = f"queue-{uuid.uuid4().hex[:8]}"
+    (folder / "registry").mkdir()
+    async with (
+        registry.serving(folder / "registry") as address,
+        Engine(SOCKET) as engine,
+        session.opened(folder / "pier.db") as store,
+    ):
+        await images.import_(engine, small_system(), name, "1")
+        settings = Settings(
+            home=folder,
+            registry=RegistrySettings(address=address),
+            build=BuildSettings(concurrency=2, cpus=0.5, memory_bytes=48 << 20),
+        )
+        catalog = Consul("http://127.0.0.1:9")
+        ctx = Context(store, settings, f"owner-{name}", bytes(32), engine, catalog, Gateways(), bytes(32))
+        yield Place(ctx, f"{name}:1", folder)
+        for value in await images.listing(engine):
+            for tag in [*(value.get("RepoTags") or ()), *(value.get("RepoDigests") or ())]:
+                if tag.startswith((f"{name}:", f"{address}/")):
+                    with contextlib.suppress(errors.NotFound):
+                        await images.remove(engine, tag, force=True)
+
+
+async def test_what_is_cancelled_is_gone_and_the_next_one_is_built(place: Place) -> None:
+    slow = await place.queue("slow", "echo begun; sleep 300")
+    after = await place.queue("slow", "echo after")
+    async with place.working():
+        await place.wrote(slow, "build: begun")
+        (container,) = await place.containers()
+        found = await containers.inspect(place.ctx.engine, container)
+        limits = found.raw["HostConfig"]
+        assert (limits["NanoCpus"], limits["Memory"], limits["PidsLimit"]) == (500_000_000, 48 << 20, 4096)
+        assert runs(found.pid)
+        assert (await builds.find(place.ctx, after)).state is BuildState.QUEUED
+        await builds.cancel(place.ctx, slow)
+        await until(place.no_containers)
+        assert not runs(found.pid)
+        assert (await place.ended(after)).state is BuildState.SUCCEEDED
+    ended = await builds.find(place.ctx, slow)
+    assert (ended.state, ended.image) == (BuildState.CANCELLED, "")
+
+
+async def test_no_more_builds_at_once_than_are_allowed(place: Place) -> None:
+    waiting = [await place.queue(f"one{number}", "echo begun; sleep 1") for number in range(3)]
+    seen = 0
+    async with place.working():
+        while not all([(await builds.find(place.ctx, build)).state.has_ended for build in waiting]):
+            seen = max(seen, len(await place.containers()))
+    assert [(await builds.find(place.ctx, build)).state for build in waiting] == [BuildState.SUCCEEDED] * 3
+    assert seen == 2
+
+
+async def test_what_takes_too_long_or_too_much_says_so_and_leaves_nothing(place: Place) -> None:
+    async with place.working(timeout=timedelta(seconds=4)):
+        slow = await place.ended(await place.queue("late", "echo begun; sleep 300"))
+        assert slow.reason.startswith("The build took longer than 4 s.")
+        assert await place.no_containers()
+    async with place.working():
+        large = await place.ended(await place.queue("large", "tail /dev/zero"))
+        assert "needed more memory than 48 MiB" in large.reason
+
+
+async def test_a_server_that_died_left_containers_that_go_and_a_build_that_is_done_again(place: Place) -> None:
+    build_id = await place.queue("again", "echo done again")
+    claimed = await builds.claim(place.ctx)
+    assert claimed
+    body = {"Image": place.base, "Cmd": ["/bin/sleep", "300"], "Labels": {kitchen.OWNER: place.ctx.owner}}
+    left = await containers.create(place.ctx.engine, body)
+    await containers.start(place.ctx.engine, left)
+    async with place.working():
+        assert (await place.ended(build_id)).state is BuildState.SUCCEEDED
+    assert await place.no_containers()
+    assert "again: The server died while it built this: again." in await place.log(build_id)
+
+
+async def test_a_log_is_kept_by_step(place: Place) -> None:
+    async with place.working():
+        ended = await place.ended(await place.queue("loud", "echo one; seq 1 30000; exit 3"))
+    assert ended.state is BuildState.FAILED
+    assert "failed with exit code 3" in ended.reason
+    steps = await builds.steps(place.ctx, ended.id)
+    assert [step.name for step in steps if step.name != "base"] == ["fetch", "commit", "recipe", "build", "failed"]
+    assert next(step.lines for step in steps if step.name == "build") == 30_001
