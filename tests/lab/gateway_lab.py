@@ -189,8 +189,8 @@ class Lab:
         self._child = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _CHILD, o.catalog_url, str(o.http_port), str(o.admin_port), str(o.data)
         )
-        await until(lambda: self.answers("nobody.test", 404), what="HAProxy serves")
-        await until(self._is_up, what="the status API answers")
+        await until(lambda: self.answers("nobody.test", 404), 60, "HAProxy serves")
+        await until(self._is_up, 60, "the status API answers")
 
     async def kill_child(self) -> None:
         assert self._child
@@ -241,6 +241,21 @@ async def lab(folder: Path, **changes: Any) -> AsyncIterator[Lab]:
                 yield found
             finally:
                 await found.close()
+
+
+@contextlib.asynccontextmanager
+async def asking(url: str) -> AsyncIterator[Callable[[str], Awaitable[tuple[int, str]]]]:
+    """A function that gives what a host name is answered there: 0 for nothing."""
+    async with aiohttp.ClientSession() as session:
+
+        async def ask(host: str) -> tuple[int, str]:
+            try:
+                async with session.get(url, headers={"Host": host}) as response:
+                    return response.status, await response.text()
+            except aiohttp.ClientError as error:
+                return 0, repr(error)
+
+        yield ask
 
 
 def kill(pid: int) -> None:

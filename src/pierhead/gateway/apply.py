@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from time import monotonic
@@ -154,7 +155,8 @@ class Proxy:
         """What HAProxy has is read from it. What its file declares is known by the mark it carries, or else unknown."""
         info = await worker.info(self.frame.worker)
         self.version, self._pid, self._drawn = info.version, info.pid, None
-        self.loaded, self.homes = await asyncio.to_thread(self._records.read, info.description)
+        told, self.homes = await asyncio.to_thread(self._records.read, info.description)
+        self.loaded = replace(told, can_add=_version(info.version) >= ADDS_SERVERS)
         self._old = (await master.processes(self.frame.master)).old
         await self._read_all()
         self._maps = await self._all_maps()
@@ -244,7 +246,7 @@ class Proxy:
             spares=spares,
             ports=tuple(wanted.structure.ports),
             maps=render.loaded_maps(self.frame, wanted),
-            can_add=_version(self.version) >= ADDS_SERVERS,
+            can_add=self.loaded.can_add,
         )
         await asyncio.to_thread(self._records.write, told)
         return texts, told
