@@ -21,6 +21,7 @@ REQUIRED = "PIER_PORTS_REQUIRED"
 WAIT = "PIER_WAIT_SECONDS"
 """How long `init` waits for them; 5 by default."""
 _ABSENT = "bind source path does not exist"
+_NO_AGENT = "its node has no"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -38,4 +39,9 @@ def explained(error: str, folder: Path) -> str:
     """What an engine said of a task, in plain words where its node has no such folder: no agent has been there."""
     if _ABSENT not in error or str(folder) not in error:
         return error
-    return f"its node has no {folder}, which its agent makes: start `pier agent` there, with --mount {folder}"
+    return f"{_NO_AGENT} {folder}, which its agent makes: start `pier agent` there, with --mount {folder}"
+
+
+def lacks_agent(explained: str) -> bool:
+    """It is what `explained` says of a node without an agent: nothing is wrong with what should have run there."""
+    return explained.startswith(_NO_AGENT)

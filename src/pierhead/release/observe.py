@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pierhead.control import instances
 from pierhead.control.context import Context
+from pierhead.model import dot_pier
 from pierhead.model.app import Port, Protocol, Spec, service_name
 from pierhead.model.instance import GATEWAY_SERVICE, Endpoint, Meta, State
 from pierhead.model.release import Release
@@ -46,18 +47,17 @@ async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
 def running(group: Group, spec: Spec | None, seen: Traffic, since: datetime | None = None) -> Running:
     """What a release runs, with the instances that are ready; none is when the release is not known. Pure.
 
-    Failures before `since` are not counted, nor are instances whose host port another program has: others come.
+    Failures before `since` are not counted, nor is what says nothing of the release: a host port that another program
+    has, a node that has no agent. Others come, elsewhere.
     """
     own = group.tasks
     alive = [task for task in own if task.is_alive]
     wanted = [task for task in alive if task.is_wanted]
     ready = [task for task in wanted if _is_ready(task, spec, seen)]
+    recent = [task for task in own if task.has_failed and (since is None or task.changed_at > since)]
+    lost = [task.error for task in recent if dot_pier.lacks_agent(task.error)]
     failed = (
-        task
-        for task in own
-        if task.has_failed
-        and (since is None or task.changed_at > since)
-        and (group.is_single or not task.is_port_taken)
+        task for task in recent if not dot_pier.lacks_agent(task.error) and (group.is_single or not task.is_port_taken)
     )
     ended = sorted(failed, key=lambda task: task.changed_at)
     return Running(
@@ -70,7 +70,7 @@ def running(group: Group, spec: Spec | None, seen: Traffic, since: datetime | No
         serving=sum(_is_reached(task, seen) for task in alive),
         failures=len(ended),
         error=ended[-1].error if ended else "",
-        waiting=_why(wanted, spec, seen) if len(ready) < group.replicas else "",
+        waiting=(lost[-1] if lost else _why(wanted, spec, seen)) if len(ready) < group.replicas else "",
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+from pierhead.model import dot_pier
 from pierhead.model.app import Port, Protocol, Spec
 from pierhead.model.instance import Endpoint, Meta, State
 from pierhead.release.group import Group, Member
@@ -82,3 +84,15 @@ def test_an_instance_that_leaves_is_alive_and_serves_until_no_gateway_reaches_it
     found = running(group(leaving), SPEC, ROUTED)
     assert (found.alive, found.ready, found.serving) == (1, 0, 1)
     assert running(group(leaving), SPEC, Traffic((HEALTHY,), gateways=1)).serving == 0
+
+
+def test_what_says_nothing_of_the_release_is_no_failure_of_it() -> None:
+    folder = Path("/srv/dot_pier")
+    error = dot_pier.explained(f"invalid mount config: bind source path does not exist: {folder}", folder)
+    rejected = replace(TASK, container="", state="rejected", desired="shutdown", error=error)
+    found = running(group(*[rejected] * 5), SPEC, Traffic())
+    assert (found.failures, found.waiting) == (0, error)
+    taken = replace(rejected, error="Bind for 0.0.0.0:20001 failed: port is already allocated")
+    assert running(group(taken), SPEC, Traffic()).failures == 1
+    one = Group("notes-dev-v1", (Member(replace(SERVICE, name="notes-dev-v1-20001"), (taken,)),))
+    assert running(one, SPEC, Traffic()).failures == 0
