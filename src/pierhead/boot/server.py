@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -25,6 +26,8 @@ from pierhead.store import session, tokens
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.gateway.client import Gateways
 
+log = logging.getLogger(__name__)
+
 _GOODBYE = timedelta(seconds=3)
 """How long open requests may take to end when the server stops; streams are cut, and go on where they were."""
 
@@ -35,6 +38,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
     Calls `ready` once the API answers. Raises: Conflict (its port is taken).
     """
     listener = _listen(settings)
+    _look_at_host_ports(settings)
     async with (
         session.opened(settings.home / "pier.db") as store,
         Engine(settings.engine.socket) as engine,
@@ -101,6 +105,16 @@ def _listen(settings: Settings) -> socket.socket:
             f"The API cannot listen on {api.host}:{api.port}: {error.strerror}.",
             hint="`ss -ltnp` shows who has the port; the setting api.port (PIER_API_PORT) chooses another.",
         ) from error
+
+
+def _look_at_host_ports(settings: Settings) -> None:
+    """A warning says when the kernel of this machine may give the ports of instances to others."""
+    told, given = settings.host_ports, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    if told.first <= int(given[1]) and int(given[0]) <= told.last:
+        log.warning(
+            "host_ports.first to host_ports.last (%d to %d) overlap the kernel's ephemeral ports (%s to %s).",
+            *(told.first, told.last, *given),
+        )
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:

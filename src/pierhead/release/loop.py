@@ -129,13 +129,16 @@ async def _advance(ctx: Context, scene: _Scene, look: _Look, memory: Memory) -> 
         return False
     try:
         if any([await apply.tidy(ctx, group) for group in mine.values()]):
+            look.staying.append(f"{place.app} in {place.environment} is being tidied")
             return True
         running = await _running(ctx, scene, mine.values())
         for step in plan(_around(target, mine, running, look), running).steps:
             await _take(ctx, scene, step, mine, memory)
     except errors.Invalid as error:
+        look.staying.append(str(error))
         await _refuse(ctx, place, error)
     except errors.PierError as error:
+        look.staying.append(str(error))
         await _say(ctx, place.moving, Step("wait", place.app, str(error)), memory)
         _log.warning("A step was not taken: %s", error, extra={"app": place.app, "environment": place.environment})
     return True
