@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from pierhead.testing.authority import Authority
 from pierhead.testing.load import Load, ask
 from pierhead.testing.whole import Pierhead, Repository
 
 HOST = "site.dev.localhost"
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +82,32 @@ def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) 
     assert (shown.returncode, shown.stdout.strip()) == (7, "hello")
     ask(pierhead.gateway, HOST)
     assert "GET /" in pierhead.pier("logs", "site", "--tail", "200").stdout
+
+
+def test_an_app_is_listed_with_its_routes_and_shows_the_maintenance_page_while_it_is_told_to(
+    pierhead: Pierhead, site: Repository, tmp_path: Path
+) -> None:
+    route = next(one for one in pierhead.json("routes") if one["name"] == "site-dev")
+    assert (HOST in route["hosts"], route["service"], route["state"], route["problem"]) == (
+        True,
+        "site-dev",
+        "ready",
+        "",
+    )
+    assert pierhead.json("maintenance", "on", "site")["is_in_maintenance"]
+    until(lambda: ask(pierhead.gateway, HOST)[0] == 503)
+    assert "being worked on" in ask(pierhead.gateway, HOST)[1]
+    pierhead.pier("maintenance", "off", "site")
+    until(lambda: ask(pierhead.gateway, HOST)[0] == 200)
+    made = Authority().make("site.example")
+    (tmp_path / "site.pem").write_text(made.pem)
+    assert "site.example" in pierhead.pier("certificate", "add", "site", "--chain", str(tmp_path / "site.pem")).stdout
+    assert [(one["name"], one["names"]) for one in pierhead.json("certificate", "list")] == [("site", ["site.example"])]
+    pierhead.pier("certificate", "remove", "site")
+    assert pierhead.pier("certificate", "remove", "site", check=False).returncode == 4
+    (tmp_path / "broken.pem").write_text("no certificate")
+    broken = pierhead.pier("certificate", "add", "site", "--chain", str(tmp_path / "broken.pem"), check=False)
+    assert (broken.returncode, "is no PEM" in broken.stderr) == (2, True)
 
 
 def test_refusals_say_what_to_do(pierhead: Pierhead, site: Repository, tmp_path: Path) -> None:
