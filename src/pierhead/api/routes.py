@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from pierhead.api.auth import Ctx
 from pierhead.control import routes
-from pierhead.control.routes import Listed
+from pierhead.model.route import Listed
 
 router = APIRouter(tags=["routes"])
 

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model import route as routes
 from pierhead.model.instance import GATEWAY_SERVICE
-from pierhead.model.route import Route
+from pierhead.model.route import Listed, Route
 from pierhead.wire.consul import health, kv
 
 UNKNOWN = "unknown"
-_WORST_FIRST = ("refused", UNKNOWN, "no instance", "maintenance", "redirect", "ready")
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    name: str
-    hosts: tuple[str, ...]
-    paths: tuple[str, ...]
-    service_port: int | None
-    protocol: str
-    service: str
-    state: str
-    """The worst that any live gateway says: `ready`, `redirect`, `maintenance`, `no instance`, `refused`; `unknown`
-    when one does not answer, or none lives."""
-    problem: str
-    """What is wrong, after the gateway that says so."""
+_WORST_FIRST = ("refused", UNKNOWN, "waiting", "no instance", "maintenance", "redirect", "ready")
 
 
 async def listing(ctx: Context) -> Sequence[Listed]:
-    """Every route, those that a service's metadata asks for included. Raises: Unavailable (the catalog)."""
+    """Every route, those that a service's metadata asks for included; the worst that any live gateway says of it.
+
+    Raises: Unavailable (the catalog).
+    """
     pairs, _ = await kv.get_tree(ctx.catalog, routes.PREFIX)
     found = {pair.key.removeprefix(routes.PREFIX): [_of_document(pair.key, pair.value)] for pair in pairs}
     live, _ = await health.service(ctx.catalog, GATEWAY_SERVICE, passing=True)
@@ -58,13 +46,8 @@ def _of_document(key: str, value: bytes) -> Listed:
     try:
         read = routes.read(name, json.loads(value))
     except ValueError as error:
-        return _listed(Route(name, ""), "refused", str(error))
-    return _listed(read, UNKNOWN, "")
-
-
-def _listed(route: Route, state: str, problem: str) -> Listed:
-    protocol = route.protocol.value
-    return Listed(route.name, route.hosts, route.paths, route.service_port, protocol, route.service, state, problem)
+        return routes.listed(Route(name, ""), "refused", str(error))
+    return routes.listed(read, UNKNOWN)
 
 
 def _said(said: Mapping[str, Any], gateway: str) -> Listed:
@@ -79,9 +62,4 @@ def _joined(found: Sequence[Listed], *, is_whole: bool) -> Listed:
     state = worst.state if is_whole or worst.state == "refused" else UNKNOWN
     problem = worst.problem or next((one.problem for one in said if one.problem), "")
     base = max(found, key=lambda one: len(one.service))
-    return _replaced(base, state, problem)
-
-
-def _replaced(one: Listed, state: str, problem: str) -> Listed:
-    hosts, paths = one.hosts, one.paths
-    return Listed(one.name, hosts, paths, one.service_port, one.protocol, one.service, state, problem)
+    return replace(base, state=state, problem=problem)

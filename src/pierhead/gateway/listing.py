@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from pierhead.gateway.layout import Layout, Mode, Pool, Problem, leads, pool_name
+from pierhead.gateway.layout import Layout, Mode, Problem, leads, pool_name
 from pierhead.gateway.snapshot import Snapshot
-from pierhead.model.route import Route
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    name: str
-    hosts: tuple[str, ...]
-    paths: tuple[str, ...]
-    service_port: int | None
-    protocol: str
-    service: str
-    state: str
-    """`ready`, `no instance`, `maintenance`, `redirect`, or `refused`: then `problem` says why."""
-    problem: str
+from pierhead.model import route as routes
+from pierhead.model.route import Listed, Route
 
 
 def listing(snapshot: Snapshot, layout: Layout) -> list[Listed]:
@@ -46,22 +33,13 @@ def _by_route(problems: tuple[Problem, ...]) -> dict[str, str]:
 
 
 def _listed(route: Route, layout: Layout, problem: str) -> Listed:
+    return routes.listed(route, _state(route, layout, problem), problem)
+
+
+def _state(route: Route, layout: Layout, problem: str) -> str:
     pool = layout.pools.get(pool_name(route))
-    return Listed(
-        name=route.name,
-        hosts=route.hosts,
-        paths=route.paths,
-        service_port=route.service_port,
-        protocol=route.protocol.value,
-        service=route.service,
-        state=_state(route, pool, layout),
-        problem=problem,
-    )
-
-
-def _state(route: Route, pool: Pool | None, layout: Layout) -> str:
     if pool is None or not leads(layout.structure, route):
-        return "refused"
+        return "refused" if problem else "waiting"
     if route.policy.maintenance:
         return "maintenance"
     if route.policy.redirect:

@@ -35,6 +35,35 @@ class Route:
         return PREFIX + self.name
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A route and what has come of it."""
+
+    name: str
+    hosts: tuple[str, ...]
+    paths: tuple[str, ...]
+    service_port: int | None
+    protocol: str
+    service: str
+    state: str
+    """`ready`, `no instance`, `maintenance`, `redirect`, `waiting` (not carried out yet), `refused` (`problem` says
+    why), `unknown` (a gateway does not answer, or none lives)."""
+    problem: str
+
+
+def listed(route: Route, state: str, problem: str = "") -> Listed:
+    return Listed(
+        name=route.name,
+        hosts=route.hosts,
+        paths=route.paths,
+        service_port=route.service_port,
+        protocol=route.protocol.value,
+        service=route.service,
+        state=state,
+        problem=problem,
+    )
+
+
 def document(route: Route) -> dict[str, Any]:
     """The JSON object that is stored; `read` is its inverse."""
     return {
