@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -238,3 +239,37 @@ async def test_a_service_is_never_taken_for_gone_while_its_folder_cannot_be_read
     await one.start()
     await until(is_told, what="it is told again")
     await one.passes("wiki")
+
+
+async def test_what_left_its_file_while_no_agent_ran_leaves_the_catalog_too(machine: Machine) -> None:
+    one, port = machine.lab, await machine.program()
+    machine.write("wiki.yaml", f"services: {{wiki: {{port: {port}}}, stays: {{port: {port}, check: none}}}}")
+    await one.start()
+    await one.passes("wiki")
+    await one.passes("stays")
+    await one.stop()
+    machine.write("wiki.yaml", f"services: {{stays: {{port: {port}, check: none}}}}")
+    shutil.rmtree(one.options.data / "host-files")
+    await one.start()
+    await until(lambda: one.is_gone("wiki"), what="it is deregistered")
+    assert await one.is_in(State.HEALTHY, "stays")
+
+
+async def test_a_data_folder_that_cannot_be_written_does_not_end_the_agent(machine: Machine) -> None:
+    one, port = machine.lab, await machine.program()
+    told: list[str] = []
+    await one.start(tell=told.append)
+    machine.write("wiki.yaml", f"services: {{wiki: {{port: {port}}}}}")
+    await one.passes("wiki")
+    shutil.rmtree(one.options.data / "host-files")
+    (one.options.data / "host-files").write_text("a file is in the way")
+    machine.write("wiki.yaml", f"services: {{wiki: {{port: {port}, tags: [new]}}}}")
+
+    async def is_told() -> bool:
+        return any("host-files" in text or "data folder" in text for text in told)
+
+    async def is_new() -> bool:
+        return [entry.service.tags for entry in await one.entries("wiki")] == [("new",)]
+
+    await until(is_told, what="it is told")
+    await until(is_new, what="the file counts all the same")

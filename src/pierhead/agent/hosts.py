@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Hosts:
         self._place = folder
         self._found = Found()
         self._asked: frozenset[str] = frozenset()
-        self._limits = dict[str, Any]()
+        self._limits: dict[str, timedelta] = {}
         """Instance → its drain limit, also of one that no file has any more."""
         self._waiting: dict[str, asyncio.Task[None]] = {}
         self._is_over: set[str] = set()

@@ -214,14 +214,18 @@ class _Agent:
 
     async def _follow_services(self) -> None:
         while True:
-            for instance in await self._hosts.look():
-                self._workers.submit(instance)
-            self._say("services", self._hosts.tell(self._mirror.of, self._refused))
+            try:
+                for instance in await self._hosts.look():
+                    self._workers.submit(instance)
+                self._say("services", self._hosts.tell(self._mirror.of, self._refused))
+            except OSError as error:
+                self._say("services", f"the data folder {self._options.data}: {error.strerror or error}")
             await asyncio.sleep(self._options.services_look.total_seconds())
 
     async def _settle_host(self, instance: str) -> None:
         """What a file declares is registered; what leaves is drained first."""
         if not self._mirror.is_known or not self._hosts.knows(instance):
+            self._unsettled.add(instance)
             return
         if service := self._hosts.stays(instance):
             endpoint = host.endpoint(self._node, service)
