@@ -20,7 +20,7 @@ import pytest
 import pytest_asyncio
 
 from pierhead.build import kitchen, loop
-from pierhead.control import builds
+from pierhead.control import builds, prune
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model.build import Build, BuildState
@@ -34,6 +34,8 @@ from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import containers, images
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.gateway.client import Gateways
+from pierhead.wire.oci import client as oci
+from pierhead.wire.oci.client import Registry
 
 SOCKET = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
@@ -142,9 +144,12 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         await images.import_(engine, small_system(), name, "1")
         settings = Settings(
             home=folder,
-            registry=RegistrySettings(address=address),
+            registry=RegistrySettings(port=int(address.rpartition(":")[2])),
+            retain_releases=1,
             build=BuildSettings(concurrency=2, cpus=0.5, memory_bytes=48 << 20),
         )
+        settings.registry_config.parent.mkdir()
+        settings.registry_config.symlink_to(folder / "registry" / "registry.yml")
         catalog = Consul("http://127.0.0.1:9")
         ctx = Context(store, settings, f"owner-{name}", bytes(32), engine, catalog, Gateways(), bytes(32))
         yield Place(ctx, f"{name}:1", folder)
@@ -215,3 +220,44 @@ async def test_a_log_is_kept_by_step(place: Place) -> None:
     steps = await builds.steps(place.ctx, ended.id)
     assert [step.name for step in steps if step.name != "base"] == ["fetch", "commit", "recipe", "build", "failed"]
     assert next(step.lines for step in steps if step.name == "build") == 30_001
+
+
+async def test_what_nobody_can_go_back_to_is_removed_and_nothing_else(place: Place) -> None:
+    address = place.ctx.settings.registry_address
+    async with place.working():
+        old = await place.ended(await place.queue("pruned", "echo one > made"))
+        new = await place.ended(await place.queue("pruned", "echo two > made"))
+        async with Registry(address) as connected:
+            config = await connected.put_blob("somebody/else", b"{}")
+            described = {"mediaType": oci.CONFIG, "digest": config, "size": 2}
+            foreign = {"schemaVersion": 2, "mediaType": oci.MANIFEST, "config": described, "layers": []}
+            await connected.put_manifest("somebody/else", "v1", foreign)
+            told = await prune.plan(place.ctx)
+            mine = [str(removal) for removal in told.removals if removal.image.repository == "pruned"]
+            assert len(mine) == 1
+            assert old.image.rpartition("sha256:")[2][:12] in mine[0]
+            assert "no retained release and no recent build has it" in mine[0]
+            assert await connected.manifest("pruned", old.commit), "it is only told"
+            done = await prune.run(place.ctx)
+            assert mine[0] in done.removed
+            assert await connected.manifest("pruned", old.commit) is None
+            assert await connected.manifest("pruned", new.commit)
+            assert await connected.manifest("somebody/else", "v1")
+            assert not [one for one in (await prune.plan(place.ctx)).removals if one.image.repository == "pruned"]
+        again = await builds.request(place.ctx, "pruned", "", old.source, old.commit)
+        rebuilt = await place.ended(again.id)
+        assert rebuilt.state is BuildState.SUCCEEDED, rebuilt.reason
+    for made in (new, rebuilt):
+        async for _ in images.pull(place.ctx.engine, made.image):
+            pass
+
+
+async def test_nothing_is_built_on_a_disk_that_is_nearly_full(place: Place) -> None:
+    async with place.working(least_free_bytes=1 << 60):
+        refused = await place.ended(await place.queue("full", "echo one"))
+    assert "nothing is built below 1048576TiB" in refused.reason
+    assert "pier prune" in refused.reason
+    async with place.working(low_free_bytes=1 << 60):
+        warned = await place.ended(await place.queue("full", "echo two"))
+    assert warned.state is BuildState.SUCCEEDED
+    assert any(line.startswith("disk: The disk of ") for line in await place.log(warned.id))

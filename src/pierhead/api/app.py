@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 import pierhead
-from pierhead.api import apps, auth, builds, certificates, config, errors, git, hooks, instances, nodes, routes
+from pierhead.api import apps, auth, builds, certificates, config, errors, git, hooks, instances, nodes, prune, routes
 from pierhead.appfile import published
 from pierhead.control.context import Context
 
@@ -44,6 +44,7 @@ def create(context: Context, status: Callable[[], Any]) -> FastAPI:
         routes.router,
         hooks.router,
         git.router,
+        prune.router,
         instances.router,
         nodes.router,
         _status,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import aiohttp
 import yaml
 
-from pierhead.boot import child, home
+from pierhead.boot import child
 from pierhead.boot.child import Child
 from pierhead.boot.supervise import Report
 from pierhead.kit import errors, files, process
@@ -43,7 +43,6 @@ def config(settings: Settings) -> str:
             "storage": {
                 "filesystem": {"rootdirectory": str(settings.home / "registry")},
                 "delete": {"enabled": True},
-                "cache": {"blobdescriptor": "inmemory"},
             },
             "http": {"addr": settings.registry_address},
         }
@@ -52,7 +51,7 @@ def config(settings: Settings) -> str:
 
 async def _prepared(settings: Settings) -> Child:
     """The program, its configuration written. A running one that was given another configuration has stopped."""
-    file = home.run_folder(settings.home) / "registry.yml"
+    file = settings.registry_config
     text = config(settings)
     program = Child(
         name=NAME,

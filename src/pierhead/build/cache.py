@@ -5,9 +5,10 @@ from __future__ import annotations
 from pierhead.build import layer
 from pierhead.build.layer import Config, Layer, Packed
 from pierhead.kit import clock
+from pierhead.model import prune
 from pierhead.wire.oci.client import Registry
 
-REPOSITORY = "cache/layers"
+REPOSITORY = prune.CACHE
 """One image a key, which no one runs: so the registry's own clean-up knows what is in use."""
 
 

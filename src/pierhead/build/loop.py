@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from datetime import timedelta
 
 from pierhead import appfile
@@ -12,7 +13,7 @@ from pierhead.build.source import Commit
 from pierhead.build.transcript import Transcript
 from pierhead.control import accesses, builds, releases
 from pierhead.control.context import Context
-from pierhead.kit import errors, tasks
+from pierhead.kit import errors, tasks, units
 from pierhead.kit.backoff import Backoff
 from pierhead.model.app import Spec
 from pierhead.model.build import Build, BuildState
@@ -54,7 +55,9 @@ async def _worker(ctx: Context) -> None:
     backoff = Backoff()
     while True:
         try:
-            if build := await tasks.whole(builds.claim(ctx)):
+            async with ctx.registry_quiet:
+                build = await tasks.whole(builds.claim(ctx))
+            if build:
                 await _perform(ctx, build)
             else:
                 await ctx.build_wanted.wait(_LOOK_AGAIN)
@@ -106,6 +109,7 @@ async def _attended(ctx: Context, build_id: int, transcript: Transcript) -> None
 
 async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
     log = transcript.add
+    await _room(ctx, transcript)
     repository = ctx.settings.home / "git" / f"{build.app}.git"
     await log("fetch", f"{build.ref} of {'the upload' if build.source.startswith(builds.UPLOAD) else build.source}")
     commit = await _fetch(ctx, build)
@@ -130,6 +134,21 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
     await transcript.flush()
     found = Image(made.reference, commit.id, commit.subject, file, config)
     await tasks.whole(releases.propose(ctx, build, spec, found))
+
+
+async def _room(ctx: Context, transcript: Transcript) -> None:
+    """The disk has room for a build; when little is left, the log says so. Raises: Unavailable."""
+    told, home = ctx.settings.build, ctx.settings.home
+    free = (await asyncio.to_thread(shutil.disk_usage, home)).free
+    left = f"The disk of {home} has {free >> 20} MiB left"
+    hint = "`pier prune` tells which images could go."
+    if free < told.least_free_bytes:
+        raise errors.Unavailable(
+            f"{left}: nothing is built below {units.size_text(told.least_free_bytes)}.",
+            hint=f"{hint} The setting build.least_free_bytes is the limit.",
+        )
+    if free < told.low_free_bytes:
+        await transcript.add("disk", f"{left}. {hint}")
 
 
 async def _fetch(ctx: Context, build: Build) -> Commit:

@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "appfile",
     "deploy": "deploy",
     "build": "build",
+    "prune": "prune",
     "ps": "apps",
     "releases": "apps",
     "rollback": "apps",

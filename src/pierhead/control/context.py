@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from pierhead.kit.tasks import Broadcast, Signal
@@ -27,6 +28,8 @@ class Context:
     gateways: Gateways
     certificate_key: bytes
     """32 bytes that the keys of certificates are sealed with in the catalog; gateways have the same file."""
+    registry_quiet: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """While somebody holds it no build begins: what no image names is being removed from the registry."""
     build_wanted: Signal = field(default_factory=Signal)
     release_wanted: Signal = field(default_factory=Signal)
     journal_grew: Broadcast = field(default_factory=Broadcast)

@@ -191,6 +191,10 @@ class Build:
     """Processors that a build container may use. 0: all but half of one, so that builds never starve the apps."""
     memory_bytes: int = 2 << 30
     """Memory that a build container may use."""
+    low_free_bytes: int = 5 << 30
+    """When the disk of the data folder has less left, every build's log says so."""
+    least_free_bytes: int = 1 << 30
+    """When it has less left, builds are refused, so that what runs goes on."""
     repository_bytes: int = 2 << 30
     """A repository that has more, with its history, is not built; nor is a commit whose files have more."""
 
@@ -237,6 +241,11 @@ class Settings:
     @property
     def registry_address(self) -> str:
         return self.registry.address or f"{self.registry.host}:{self.registry.port}"
+
+    @property
+    def registry_config(self) -> Path:
+        """The embedded registry's own configuration file."""
+        return self.home / "run" / "registry.yml"
 
     @property
     def api_url(self) -> str:

@@ -61,6 +61,12 @@ async def claim(db: AsyncConnection, owner: str) -> Build | None:
     return _build(row) if row else None
 
 
+async def running(db: AsyncConnection) -> int:
+    """How many run."""
+    query = sa.select(sa.func.count()).where(_builds.c.state == BuildState.RUNNING.value)
+    return int((await db.execute(query)).scalar_one())
+
+
 async def recover(db: AsyncConnection, owner: str, most_attempts: int) -> tuple[Sequence[int], Sequence[int]]:
     """What `owner` left running when it died: queued again, or failed after `most_attempts`. The ids of both."""
     mine = sa.and_(_builds.c.state == BuildState.RUNNING.value, _builds.c.claimed_by == owner)

@@ -151,6 +151,24 @@ class Registry:
         self._expect(status, body, 200)
         return sorted(json.loads(body).get("tags") or ())
 
+    async def repositories(self) -> list[str]:
+        """The names of all repositories, in order. Raises: Denied (the registry does not tell everybody)."""
+        found: list[str] = []
+        while True:
+            query = {"n": "500", **({"last": found[-1]} if found else {})}
+            status, _, body = await self._call("GET", "/_catalog", params=query)
+            self._expect(status, body, 200)
+            more = json.loads(body).get("repositories") or []
+            found += more
+            if len(more) < 500:
+                return found
+
+    async def delete_manifest(self, name: str, digest_: str) -> None:
+        """The image is gone, with all its tags; its blobs until garbage is collected. Idempotent."""
+        status, _, body = await self._call("DELETE", f"/{name}/manifests/{digest_}")
+        if status != 404:
+            self._expect(status, body, 202)
+
     async def ping(self) -> None:
         """A registry answers, and lets us in."""
         status, _, body = await self._call("GET", "/")
