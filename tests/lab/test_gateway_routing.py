@@ -38,6 +38,12 @@ async def test_an_endpoint_of_a_known_service_gets_requests_within_a_second_with
     await gateway.check(one, "passing")
     assert await until(lambda: gateway.answers("notes.dev.localhost", 200, "one")) < 1
     assert await gateway.reloads() == 0
+    async with gateway.session.get(f"{gateway.admin}/metrics") as response:
+        text = await response.text()
+    assert 'haproxy_server_http_responses_total{proxy="http:notes-dev",server="s1",code="2xx"} 1' in text
+    assert 'pierhead_gateway_endpoint_info{proxy="http:notes-dev",server="s1",service="notes-dev"' in text
+    await gateway.check(one, "critical")
+    await until(lambda: gateway.is_in("down", "notes-dev", one))
 
 
 async def test_new_services_and_names_cost_no_reload_while_there_are_spare_backends(gateway: Lab) -> None:

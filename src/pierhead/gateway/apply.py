@@ -84,6 +84,11 @@ class Proxy:
         return self.layout.problems
 
     @property
+    def old_workers(self) -> int:
+        """Workers that only finished what they had when they were last asked for."""
+        return len(self._old)
+
+    @property
     def due(self) -> datetime:
         """When a reload may come at the earliest."""
         return self._reloaded_at + RELOAD_INTERVAL

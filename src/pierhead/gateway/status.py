@@ -16,12 +16,12 @@ import aiohttp
 from aiohttp import web
 
 import pierhead
-from pierhead.gateway import apply, listing, plan
+from pierhead.gateway import apply, listing, metrics, plan
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.layout import Mode, Pool, Server
 from pierhead.kit import clock, errors
-from pierhead.model.instance import Endpoint
+from pierhead.model.instance import Endpoint, State
 from pierhead.wire.haproxy import master, records
 
 STATES = {Mode.READY: "ready", Mode.DRAIN: "draining", Mode.MAINT: "down"}
@@ -42,6 +42,10 @@ class Seen:
     state: str
     weight: int
     requests: int
+    failed: int = 0
+    """Connections to it that did not come about, and answers that were none, since the last reload."""
+    error: str = ""
+    """What its worst check said last, where it is not well."""
 
 
 async def serve(proxy: Proxy, known: Known) -> web.AppRunner:
@@ -50,7 +54,7 @@ async def serve(proxy: Proxy, known: Known) -> web.AppRunner:
     app.add_routes([web.get("/v1/status", _Status(proxy, known).answer)])
     app.add_routes([web.get("/v1/services/{name}", _Service(proxy, known).answer)])
     app.add_routes([web.get("/v1/routes", _Routes(proxy, known).answer)])
-    app.add_routes([web.get("/metrics", _Metrics(proxy).answer)])
+    app.add_routes([web.get("/metrics", _Metrics(proxy, known).answer)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     host, port = proxy.options.admin_host, proxy.options.admin_port
@@ -140,14 +144,15 @@ async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None) -
     for pid in processes.old if processes else ():
         loads += await master.loads(socket, pid, proxy.homes.everywhere(pool.name))
     by_name = {server.name: server for server in actual}
-    requests: dict[str, int] = {}
+    sums: dict[str, tuple[int, int]] = {}
     for load in loads:
-        requests[load.address] = requests.get(load.address, 0) + load.requests
-    return [_seen(server, endpoint, by_name, requests) for server in pool.servers for endpoint in server.endpoints]
+        requests, failed = sums.get(load.address, (0, 0))
+        sums[load.address] = (requests + load.requests, failed + load.failed)
+    return [_seen(server, endpoint, by_name, sums) for server in pool.servers for endpoint in server.endpoints]
 
 
 def _seen(
-    server: Server, endpoint: Endpoint, by_name: Mapping[str, records.Server], requests: Mapping[str, int]
+    server: Server, endpoint: Endpoint, by_name: Mapping[str, records.Server], sums: Mapping[str, tuple[int, int]]
 ) -> Seen:
     actual = by_name.get(server.name)
     key = (endpoint.address, endpoint.port)
@@ -159,7 +164,9 @@ def _seen(
         release=endpoint.release,
         state=STATES[plan.mode(actual)] if actual and is_there else "down",
         weight=actual.weight if actual and is_there else 0,
-        requests=requests.get(apply.address(key), 0),
+        requests=sums.get(apply.address(key), (0, 0))[0],
+        failed=sums.get(apply.address(key), (0, 0))[1],
+        error=endpoint.output if endpoint.state == State.UNHEALTHY else "",
     )
 
 
@@ -230,18 +237,32 @@ class _Routes:
 @dataclass(frozen=True)
 class _Metrics:
     proxy: Proxy
+    known: Known
 
     async def answer(self, _: web.Request) -> web.Response:
-        """HAProxy's own metrics, as Prometheus reads them."""
+        """HAProxy's metrics and the controller's, as Prometheus reads them."""
         connector = aiohttp.UnixConnector(path=str(self.proxy.frame.metrics))
         try:
             async with (
                 aiohttp.ClientSession(connector=connector) as session,
                 session.get("http://haproxy/metrics") as got,
             ):
-                return web.Response(body=await got.read(), content_type="text/plain")
+                told = await got.text()
         except (aiohttp.ClientError, OSError) as error:
             return _json({"error": f"HAProxy does not answer: {error}"}, status=503)
+        proxy, layout, homes = self.proxy, self.proxy.layout, dict(self.proxy.homes.of)
+        numbers = metrics.Numbers(
+            reloads=proxy.reloads,
+            repairs=proxy.repairs,
+            changes=proxy.changes,
+            seconds=proxy.seconds,
+            old_workers=proxy.old_workers,
+            problems=len(proxy.problems),
+            index=proxy.index,
+            is_live=self.known.is_live,
+        )
+        text = await asyncio.to_thread(metrics.text, told, numbers, layout, homes)
+        return web.Response(text=text, content_type="text/plain")
 
 
 def _json(value: object, status: int = 200) -> web.Response:
