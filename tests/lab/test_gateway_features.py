@@ -73,6 +73,7 @@ async def _declare(gateway: Lab, port: int) -> None:
     await gateway.route("b", service="web", hosts=["put.test"], paths=["/", "/it's%20odd"], rewrite="/a'b%20/c")
     await gateway.route("c", service="web", hosts=["safe.test"], https="redirect", hsts="1d", redirect_code=301)
     await gateway.route("d", redirect="shop.test", hosts=["www.shop.test"])
+    await gateway.route("p", redirect="shop.test/50%s", hosts=["odd.test"])
     await gateway.route("e", redirect="https://new.test/50%25", redirect_code=302, hosts=["old.test"])
     await gateway.route("f", service="web", hosts=["small.test"], body_limit="1KiB")
     await gateway.route("g", service="web", hosts=["slow.test"], response_timeout="100ms")
@@ -123,6 +124,7 @@ async def _redirects(gateway: Lab) -> None:
         ("safe.test", "/a?b=c"): (301, f"https://safe.test:{gateway.options.https_port}/a?b=c"),
         ("www.shop.test", "/a?b=c"): (308, "http://shop.test/a?b=c"),
         ("www.shop.test:8080", "/"): (308, "http://shop.test:8080/"),
+        ("odd.test:8080", "/a"): (308, "http://shop.test:8080/50%s/a"),
         ("old.test", "/a?b=c"): (302, "https://new.test/50%25/a?b=c"),
     }
     for (host, path), wanted in expected.items():

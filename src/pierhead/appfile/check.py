@@ -84,6 +84,8 @@ def _protocol(path: Path, port: Mapping[str, Any]) -> Iterator[Fault]:
                 yield Fault((*path, key), f"{protocol} carries no HTTP, and {key} is about HTTP")
         if protocol == "tcp" and port.get("balance", "roundrobin") not in ("roundrobin", "leastconn", "source"):
             yield Fault((*path, "balance"), "tcp carries no HTTP: only roundrobin, leastconn and source")
+    if protocol == "grpc" and port.get("body_limit"):
+        yield Fault((*path, "body_limit"), "grpc does not say how large a message is")
     if protocol == "dubbo" and port.get("service_port") is not None:
         yield Fault((*path, "service_port"), "dubbo is never led through a gateway")
 

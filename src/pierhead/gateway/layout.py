@@ -237,6 +237,8 @@ def _objections(draft: Draft, route: Route, sites: Sequence[str], blocked: Block
     pool, port = pool_name(route), route.service_port
     if route.service and not _SERVICE.fullmatch(route.service):
         yield f"{route.service!r} cannot be a service's name"
+    if route.protocol == Protocol.GRPC and route.policy.body_limit:
+        yield "grpc does not say how large a message is: body_limit cannot be set"
     if route.protocol not in WITH_HOSTS:
         needless = sorted(policies.document(route.policy).keys() - set(_OF_CONNECTIONS))
         yield from (f"{route.protocol} carries no HTTP: {name} cannot be set" for name in needless)

@@ -96,7 +96,8 @@ def _rules(pool: Pool, frame: Frame) -> Iterator[str]:
         yield from _rewrite(policy.rewrite, pool.paths)
     if policy.sticky:
         name = hashlib.sha256(pool.service.encode()).hexdigest()[:8]
-        yield f'cookie PIER-{name} insert indirect nocache httponly dynamic attr "SameSite=Lax"'
+        secure = " secure" if policy.https == Https.REDIRECT else ""
+        yield f'cookie PIER-{name} insert indirect nocache httponly{secure} dynamic attr "SameSite=Lax"'
         yield f"dynamic-cookie-key {_COOKIE_KEY}"
 
 
@@ -113,10 +114,9 @@ def _redirects(policy: Policy) -> Iterator[str]:
         return
     host, slash, path = target.partition("/")
     has_port = "{ var(txn.port) -m int gt 0 }" if ":" not in host else "{ always_false }"
-    where = f"%[var(txn.scheme)]://{host}%s{slash}{path}%[pathq]"
-    with_port, without = where.replace("%s", ":%[var(txn.port)]"), where.replace("%s", "")
-    yield f"http-request redirect location {quoted(with_port)} code {code} if {has_port}"
-    yield f"http-request redirect location {quoted(without)} code {code}"
+    begin, end = f"%[var(txn.scheme)]://{host}", f"{slash}{path}%[pathq]"
+    yield f"http-request redirect location {quoted(f'{begin}:%[var(txn.port)]{end}')} code {code} if {has_port}"
+    yield f"http-request redirect location {quoted(begin + end)} code {code}"
 
 
 def _body_limit(limit: int, folder: Path) -> Iterator[str]:

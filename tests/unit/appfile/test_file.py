@@ -149,7 +149,7 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
         "pier.yaml:13 resources.cpus: must be a number, not True",
         "pier.yaml:14 tag: tags are not used here: tag:yaml.org,2002:python/name:os.system",
         f"pier.yaml:14 tag: there is no such key (one of {keys}, environments)",
-        "pier.yaml:15 build.runtime: 'pyton' is none of python, node, static (did you mean python?)",
+        "pier.yaml:15 build.runtime: 'pyton' is none of python, node, java, go, static (did you mean python?)",
         "pier.yaml:15 build.target: needs dockerfile",
         "pier.yaml:17 environments.Prod: "
         "'Prod' is not a name: lower-case letters, digits and `-`, a letter first, at most 40",
@@ -269,6 +269,7 @@ ports:
         ("protocol: tcp, sticky: true", "tcp carries no HTTP, and sticky is about HTTP"),
         ("protocol: tcp, balance: path", "only roundrobin, leastconn and source"),
         ("protocol: dubbo, idle_timeout: 1h", "dubbo carries no HTTP, and idle_timeout is about HTTP"),
+        ("protocol: grpc, body_limit: 1MiB", "grpc does not say how large a message is"),
         ("balance: fastest", "is none of roundrobin, leastconn, source, path, header:<name>, cookie:<name>"),
         ("body_limit: much", "is no size"),
         ("rewrite: x", "must begin with /"),

@@ -120,3 +120,5 @@ def test_an_instance_that_drains_gets_nobody_back_by_a_cookie() -> None:
 def test_plain_tcp_refuses_what_only_http_has() -> None:
     found = draw(Route("q", "queue", Protocol.TCP, service_port=9000, policy=Policy(sticky=True, balance="path")))
     assert reasons(found) == ["q: tcp carries no HTTP: sticky cannot be set"]
+    found = draw(Route("g", "rpc", Protocol.GRPC, hosts=("g.test",), policy=Policy(body_limit=1)))
+    assert reasons(found) == ["g: grpc does not say how large a message is: body_limit cannot be set"]
