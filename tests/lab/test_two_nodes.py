@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +27,8 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
 ]
 
+log = logging.getLogger(__name__)
+
 HOST = "notes.dev.localhost"
 SPEC = Spec(
     "notes",
@@ -41,8 +45,10 @@ async def test_whatever_stops_instances_no_request_is_lost(tmp_path: Path) -> No
     async with nodes(tmp_path) as there:
         await release(there)
         for stop in (one_is_stopped, rolling_release, scale_down, node_drain):
+            begin = time.monotonic()
             async with steady.sending(there.gateway, HOST) as answers:
                 await stop(there)
+            log.info("%s: %s in %.1f s", stop.__name__, dict(answers), time.monotonic() - begin)
             assert set(answers) == {"200"}, (stop.__name__, answers)
             assert answers["200"] > 200, (stop.__name__, answers)
 

@@ -18,6 +18,8 @@ import aiohttp
 
 SLOW = "/cgi-bin/slow"
 """What every tenth request asks for."""
+_BEGUN = 50
+"""The requests after which the sender says that it is at work."""
 _AT_ONCE = 32
 """A machine that is too busy for the rate gets fewer requests, instead of a queue that no small server can hold."""
 
@@ -40,17 +42,22 @@ async def send(url: str, host: str, per_second: int, most: int) -> Counter[str]:
                 break
             await asyncio.sleep(begin + number / per_second - loop.time())
             await places.acquire()
+            if number == _BEGUN:
+                sys.stdout.write("begun\n")
+                sys.stdout.flush()
             group.create_task(_one(session, url + (SLOW if number % 10 == 0 else "/"), answers, places))
     return answers
 
 
 @asynccontextmanager
 async def sending(url: str, host: str, per_second: int = 500, most: int = 30_000) -> AsyncIterator[Counter[str]]:
-    """Requests come inside the block; behind it the counter says what became of them."""
+    """Requests come inside the block from its first line on; behind it the counter says what became of them."""
     answers: Counter[str] = Counter()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", __name__, url, host, str(per_second), str(most)), stdout=asyncio.subprocess.PIPE
     )
+    if process.stdout is None or not await process.stdout.readline():
+        raise RuntimeError("no request was sent")
     try:
         yield answers
     finally:
