@@ -15,8 +15,9 @@ A class's docstring is its default message. `hint` is the next step for whoever 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,25 @@ class Unavailable(PierError):
 
 class Broken(PierError):
     """Pierhead broke a promise of its own."""
+
+
+_KINDS = {kind.__name__: kind for kind in (Invalid, Denied, NotFound, Conflict, Failed, Unavailable)}
+
+
+def document(error: PierError) -> dict[str, Any]:
+    """The error in the shapes of JSON: `{"kind", "message", "hint", "problems": [{"place", "reason", "hint"}]}`."""
+    return {
+        "kind": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "problems": [asdict(problem) for problem in error.problems],
+    }
+
+
+def read(value: Mapping[str, Any]) -> PierError:
+    """The error that such a document describes; Broken for a kind that is not the caller's doing.
+
+    Raises: KeyError, TypeError (it is no such document).
+    """
+    problems = [Problem(p["place"], p["reason"], p["hint"]) for p in value["problems"]]
+    return _KINDS.get(value["kind"], Broken)(value["message"], hint=value["hint"], problems=problems)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -128,3 +129,37 @@ async def merged(sources: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
             one.cancel()
         if pumps:
             await asyncio.wait(pumps)
+
+
+class Crew:
+    """Tasks that fail each by itself: none ends another, or whoever began it. Used as an async context manager."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """All have ended, those that still worked by being cancelled."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def begin(
+        self, work: Coroutine[Any, Any, None], ended: Callable[[BaseException | None], None]
+    ) -> asyncio.Task[None]:
+        """The work goes on beside everything else; `ended` hears how it came to its end, unless it was cancelled."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled():
+                ended(task.exception())
+
+        task.add_done_callback(done)
+        return task
