@@ -20,14 +20,6 @@ import aiohttp
 
 from pierhead.kit import errors
 
-_FAMILIES = {
-    "Invalid": errors.Invalid,
-    "Denied": errors.Denied,
-    "NotFound": errors.NotFound,
-    "Conflict": errors.Conflict,
-    "Failed": errors.Failed,
-    "Unavailable": errors.Unavailable,
-}
 _TRIES = 5
 
 
@@ -149,6 +141,4 @@ async def _check(response: aiohttp.ClientResponse) -> None:
 
 def error_of(body: dict[str, Any]) -> errors.PierError:
     """The error that a body of the API describes. Raises: KeyError, TypeError when it is none."""
-    error = body["error"]
-    problems = [errors.Problem(p["place"], p["reason"], p["hint"]) for p in error["problems"]]
-    return _FAMILIES.get(error["kind"], errors.Broken)(error["message"], hint=error["hint"], problems=problems)
+    return errors.read(body["error"])

@@ -47,12 +47,15 @@ _UNHEARD = "not heard yet"
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 """When a host service was started: nobody but its owner knows."""
 _FAREWELL = timedelta(seconds=2)
+Beside = Callable[[Node], Coroutine[Any, Any, None]]
 
 
-async def run(options: Options, tell: Callable[[str], None] = lambda problem: None) -> None:
+async def run(
+    options: Options, tell: Callable[[str], None] = lambda problem: None, beside: Beside | None = None
+) -> None:
     """The catalog holds the endpoints of the engine's containers, until this is cancelled; they stay registered.
 
-    `tell` hears what is in the way, and an empty text when all is well.
+    `tell` hears what is in the way, and an empty text when all is well. `beside` works for the same node meanwhile.
     Raises: Conflict (another agent has this data folder or this identity), Invalid (the data folder is damaged).
     """
     with identity.held(options.data):
@@ -63,6 +66,8 @@ async def run(options: Options, tell: Callable[[str], None] = lambda problem: No
         ):
             try:
                 async with asyncio.TaskGroup() as group:
+                    if beside:
+                        group.create_task(beside(node), name="beside")
                     _Agent(options, node, engine, consul, group, tell).begin()
             except ExceptionGroup as failures:
                 raise _first(failures) from failures

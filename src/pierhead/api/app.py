@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 import pierhead
 from pierhead.api import apps, auth, builds, certificates, config, errors, git, hooks, instances, nodes, prune, routes
+from pierhead.api.channel import router as channel_router
+from pierhead.api.channel import sockets as channel_sockets
 from pierhead.appfile import published
 from pierhead.control.context import Context
 
@@ -39,6 +41,7 @@ def create(context: Context, status: Callable[[], Any]) -> FastAPI:
     for router in (
         apps.router,
         certificates.router,
+        channel_router,
         config.router,
         builds.router,
         routes.router,
@@ -50,7 +53,8 @@ def create(context: Context, status: Callable[[], Any]) -> FastAPI:
         _status,
     ):
         app.include_router(router, prefix="/v1", dependencies=needs_token)
-    app.include_router(instances.sockets, prefix="/v1")
+    for router in (instances.sockets, channel_sockets):
+        app.include_router(router, prefix="/v1")
     return app
 
 

@@ -8,8 +8,8 @@ from fastapi import Depends, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
+from pierhead.control import tokens
 from pierhead.control.context import Context
-from pierhead.store import tokens
 
 _HINT = (
     "This needs a token: `Authorization: Bearer …`. On the server's machine it is in the file `token` of the data "
@@ -46,6 +46,10 @@ async def holder(ctx: Context, token: str) -> str:
 
 
 async def known(ctx: Context, token: str) -> str | None:
-    """The name that `token` belongs to, if it is one."""
-    async with ctx.store.read() as db:
-        return await tokens.holder(db, token) if token else None
+    """The name of the user that `token` belongs to, if it is one's: a node's opens nothing but its channel."""
+    return await tokens.user(ctx, token)
+
+
+def bearer(connection: HTTPConnection) -> str:
+    """The token in the header of a WebSocket's first request; empty without one."""
+    return connection.headers.get("authorization", "").removeprefix("Bearer ")

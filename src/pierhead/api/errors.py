@@ -31,14 +31,7 @@ def status(error: errors.PierError) -> int:
 
 def body(error: errors.PierError) -> dict[str, Any]:
     """`{"error": {"kind", "message", "hint", "problems": [{"place", "reason", "hint"}]}}`"""
-    return {
-        "error": {
-            "kind": type(error).__name__,
-            "message": error.message,
-            "hint": error.hint,
-            "problems": [{"place": p.place, "reason": p.reason, "hint": p.hint} for p in error.problems],
-        }
-    }
+    return {"error": errors.document(error)}
 
 
 def install(app: FastAPI) -> None:

@@ -17,6 +17,7 @@ import uvicorn
 
 from pierhead.api import app
 from pierhead.boot import catalog, home
+from pierhead.boot.own_agent import accept
 from pierhead.build import loop as build_loop
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks
@@ -57,6 +58,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
         )
         async with store.write() as db:
             await tokens.ensure(db, "admin", _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))
+        await accept(context)
         async with asyncio.TaskGroup() as group:
             group.create_task(_serve(app.create(context, status), listener, ready), name="api")
             group.create_task(build_loop.run(context), name="build")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from pierhead.agent import channel
 from pierhead.agent.options import NO_ENGINE, Options
 from pierhead.boot import agent
 from pierhead.boot import catalog as access
 from pierhead.cli import config, console
-from pierhead.kit import address, errors, log
+from pierhead.kit import address, errors, files, log
 
 app = typer.Typer()
 
@@ -36,6 +38,14 @@ Mount = Annotated[
     typer.Option("--mount", help="The folder that instances see as /.pier, alike on all nodes. Default: in --data."),
 ]
 Cluster = Annotated[str, typer.Option("--cluster", help="The cluster whose containers are Pierhead's own here.")]
+Server = Annotated[
+    str,
+    typer.Option("--server", help="Address of the server that may reach this node's containers. Default: none may."),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="Holds this node's token for the server. Default: `token` in the data folder."),
+]
 Level = Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")]
 
 
@@ -52,15 +62,25 @@ async def serve(
     node_name: NodeName = "",
     mount: Mount = None,
     cluster: Cluster = "pier",
+    server: Server = "",
+    token_file: TokenFile = None,
     level: Level = "INFO",
     settings: config.Access = None,
 ) -> None:
-    """Register the engine's containers and this machine's host services until stopped."""
+    """Register the engine's containers and this machine's host services until stopped.
+
+    PIER_NODE_TOKEN is this node's token for the server, which is kept in the file.
+    """
     told = config.with_catalog(settings, catalog)
     log.start(level)
+    kept = token_file or data / "token"
+    if token := os.environ.get("PIER_NODE_TOKEN"):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(kept, token + "\n", mode=0o600)
+    engine = NO_ENGINE if no_engine else engine
     await agent.alone(
         Options(
-            engine=NO_ENGINE if no_engine else engine,
+            engine=engine,
             catalog_url=told.catalog_url,
             catalog_token=told.catalog.token,
             catalog_tls=access.tls(told),
@@ -71,7 +91,8 @@ async def serve(
             mount=mount,
             cluster=cluster,
             services=services,
-        )
+        ),
+        channel.Options(server.rstrip("/"), kept, engine, data) if server else None,
     )
 
 

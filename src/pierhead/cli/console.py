@@ -75,7 +75,7 @@ def exit_code(error: errors.PierError) -> int:
 def fail(error: errors.PierError, *, as_json: bool = False) -> None:
     """The message, each problem with its place, and the next step are on standard error."""
     if as_json:
-        _line(err, json.dumps({"error": document(error)}, ensure_ascii=False))
+        _line(err, json.dumps({"error": errors.document(error)}, ensure_ascii=False))
         return
     _line(err, Text.assemble(("Error: ", "bold red"), error.message))
     for problem in error.problems:
@@ -83,16 +83,6 @@ def fail(error: errors.PierError, *, as_json: bool = False) -> None:
         _line(err, Text.assemble("  ", (problem.place, "bold"), f": {problem.reason}{hint}"))
     if error.hint:
         _line(err, Text(error.hint, style="cyan"))
-
-
-def document(error: errors.PierError) -> dict[str, Any]:
-    """The error as the API answers it."""
-    return {
-        "kind": type(error).__name__,
-        "message": error.message,
-        "hint": error.hint,
-        "problems": [dataclasses.asdict(problem) for problem in error.problems],
-    }
 
 
 def emit(value: Any, as_json: bool = False) -> None:
@@ -114,10 +104,15 @@ def emit_line(value: Any) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Rows under their column names, as wide as they are when standard output is no terminal."""
+    _draw(grid(columns, rows))
+
+
+def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """The same, to be drawn."""
     drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         drawn.add_row(*(Text(cell(value)) for value in row))
-    _draw(drawn)
+    return drawn
 
 
 def pairs(items: Sequence[tuple[str, Any]]) -> None:

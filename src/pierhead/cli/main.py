@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "maintenance": "routes",
     "logs": "instances",
     "exec": "instances",
+    "stats": "stats",
+    "inspect": "instances",
     "login": "login",
     "logout": "login",
     "agent": "agent",

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from pierhead.cli import console, session
+from pierhead.cli import console, node_token, session
 from pierhead.client import Api
 from pierhead.kit import errors
 
 app = typer.Typer(no_args_is_help=True, help="The machines that instances run on.")
+app.add_typer(node_token.app, name="token")
 
 Name = Annotated[str, typer.Argument(help="The node's name, or the beginning of its id.")]
 _LOOK_SECONDS = 0.3

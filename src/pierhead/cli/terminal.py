@@ -1,4 +1,7 @@
-"""This terminal, connected to a command that runs elsewhere. Frames as `api/instances.py` describes them."""
+"""This terminal, connected to a command that runs elsewhere, also over connections that break meanwhile.
+
+The messages are those of `wire.channel.terminal`. What was sent is kept until the other end has taken it.
+"""
 
 from __future__ import annotations
 
@@ -10,100 +13,197 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 import aiohttp
 
-from pierhead.client import error_of
+from pierhead.client import Api, error_of
 from pierhead.kit import errors, tasks
+from pierhead.kit.backoff import Backoff
+from pierhead.wire.channel import terminal
+from pierhead.wire.channel.terminal import INPUT_WINDOW, Heard, Kept, Said
 
-_INPUT, _SIZE, _END_OF_INPUT = b"\x00", b"\x01", b"\x02"
-_STDOUT, _STDERR, _ENDED, _ERROR = 1, 2, 3, 4
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14
+_OUTPUT_STEP = 32 << 10
+"""How much is shown before the other end is told."""
+_RETRY = timedelta(seconds=2)
 
 
-async def connect(socket: aiohttp.ClientWebSocketResponse, *, interactive: bool) -> int:
+class _CutOff(errors.Unavailable):
+    """The connection ended before the command did."""
+
+
+async def run(api: Api, path: str, query: Sequence[tuple[str, str]], *, interactive: bool) -> int:
     """Carries input and output until the command has ended; returns its exit code.
 
-    Raises: what the server says went wrong, Unavailable when the connection broke first.
+    Raises: what the server says went wrong, Unavailable when the connection broke and did not come back in time.
     """
     with _raw(interactive):
-        forwarder = _Forwarder(socket)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, forwarder.resize)
-        ended: list[int] = []
-
-        async def output() -> None:
-            ended.append(await _output(socket))
-
-        await tasks.unless(forwarder.run(), output())
-    return ended[0]
+        return await _Watch(api, path, query).run()
 
 
-class _Forwarder:
-    """What this terminal says to the other end."""
+class _Watch:
+    def __init__(self, api: Api, path: str, query: Sequence[tuple[str, str]]) -> None:
+        self._api, self._path, self._query = api, path, list(query)
+        self._news = tasks.Signal()
+        self._input = _Input(self._news)
+        self._session, self._limit_seconds = "", 0.0
+        self._shown = 0
+        self._exit_code = 0
+        self._is_resized = False
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._resized = asyncio.Event()
-
-    async def run(self) -> None:
-        """Forwards until it is cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.sizes())
-            group.create_task(self.input())
-
-    def resize(self) -> None:
-        self._resized.set()
-
-    async def sizes(self) -> None:
-        while True:
-            await self._resized.wait()
-            self._resized.clear()
-            size = shutil.get_terminal_size()
-            body = json.dumps({"rows": size.lines, "columns": size.columns})
-            await self._socket.send_bytes(_SIZE + body.encode())
-
-    async def input(self) -> None:
-        """Reads without a thread, so that the end of the command is not held up by a read that waits for a key.
-
-        Reads only where the loop has just found something to read: the terminal is shared with the shell that this was
-        started from, so it stays blocking.
-        """
-        loop, handle = asyncio.get_running_loop(), sys.stdin.fileno()
-        typed: asyncio.Queue[bytes] = asyncio.Queue()
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGWINCH, self._resize)
         try:
-            loop.add_reader(handle, lambda: typed.put_nowait(os.read(handle, _CHUNK)))
-        except PermissionError:  # a file or /dev/null: always ready
-            await self._all(handle)
+            return await self._until_ended()
+        finally:
+            loop.remove_signal_handler(signal.SIGWINCH)
+            self._input.stop()
+
+    async def _until_ended(self) -> int:
+        loop, backoff, deadline = asyncio.get_running_loop(), Backoff(limit=_RETRY), 0.0
+        while True:
+            try:
+                async with self._api.socket(self._path, self._asked()) as socket:
+                    await self._watch(socket)
+                    return self._exit_code
+            except errors.Unavailable as error:
+                is_new = isinstance(error, _CutOff)
+                deadline = loop.time() + self._limit_seconds if is_new or not deadline else deadline
+                if not self._session or loop.time() > deadline:
+                    raise
+                if not is_new:
+                    self._say(error)
+                await asyncio.sleep(backoff.failed())
+
+    def _asked(self) -> list[tuple[str, str]]:
+        resumed = [("session", self._session), ("output", str(self._shown))]
+        return self._query + (resumed if self._session else [])
+
+    async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Until the command has ended. Raises: _CutOff, what the server says."""
+        place: asyncio.Queue[int] = asyncio.Queue()
+        await tasks.unless(self._send(socket, place), self._show(socket, place))
+
+    async def _send(self, socket: aiohttp.ClientWebSocketResponse, begin: asyncio.Queue[int]) -> None:
+        """Until it is cancelled. The other end says first how much it has already."""
+        place, is_end_told, told = await begin.get(), False, self._shown
+        self._input.start()
+        while True:
+            for _, data in self._input.kept.after(place):
+                await socket.send_bytes(bytes([Said.INPUT]) + data)
+                place += len(data)
+            if self._input.has_ended and place == self._input.kept.end and not is_end_told:
+                is_end_told = True
+                await socket.send_bytes(bytes([Said.END_OF_INPUT]))
+            if self._is_resized:
+                self._is_resized = False
+                size = shutil.get_terminal_size()
+                await socket.send_bytes(terminal.message(Said.SIZE, rows=size.lines, columns=size.columns))
+            if self._shown - told >= _OUTPUT_STEP:
+                told = self._shown
+                await socket.send_bytes(terminal.message(Said.TAKEN, output=told))
+            await self._news.wait()
+
+    async def _show(self, socket: aiohttp.ClientWebSocketResponse, begin: asyncio.Queue[int]) -> None:
+        async for message in socket:
+            if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
+                continue
+            kind, data = message.data[0], message.data[1:]
+            match kind:
+                case Heard.STDOUT | Heard.STDERR:
+                    self._write(sys.stdout if kind == Heard.STDOUT else sys.stderr, data)
+                case Heard.SESSION:
+                    self._begin(data)
+                    begin.put_nowait(terminal.read(data, "input")[0])
+                case Heard.TAKEN:
+                    self._input.taken(terminal.read(data, "input")[0])
+                case Heard.ENDED:
+                    self._exit_code = terminal.read(data, "exit_code")[0]
+                    return
+                case Heard.ERROR:
+                    raise error_of(json.loads(data))
+        raise _CutOff(hint="`pier ps` shows whether the instance runs.")
+
+    def _begin(self, data: bytes) -> None:
+        value = json.loads(data)
+        if self._session:
+            self._resize()  # while nobody was there
+        self._session, self._limit_seconds = value["session"], value["limit_seconds"]
+
+    def _write(self, stream: object, data: bytes) -> None:
+        buffer = stream.buffer  # type: ignore[attr-defined]
+        buffer.write(data)
+        buffer.flush()
+        self._shown += len(data)
+        self._news.set()
+
+    def _resize(self) -> None:
+        self._is_resized = True
+        self._news.set()
+
+    def _say(self, error: errors.PierError) -> None:
+        sys.stderr.write(f"\r\n[pier: {error.message} Trying to go on.]\r\n")
+        sys.stderr.flush()
+
+
+class _Input:
+    """What is typed or piped in: read as fast as the other end takes it, and kept until it has.
+
+    Read without a thread, so that the end of the command is not held up by a read that waits for a key; and only where
+    the loop has just found something to read: the terminal is shared with the shell that this was started from, so it
+    stays blocking.
+    """
+
+    def __init__(self, news: tasks.Signal) -> None:
+        self.kept = Kept()
+        self.has_ended = False
+        self._news, self._handle = news, sys.stdin.fileno()
+        self._taken = 0
+        self._is_watched = self._is_file = False
+
+    def start(self) -> None:
+        """Reads on, if there is room."""
+        if self._is_watched or self._is_file or self.has_ended:
             return
         try:
-            while data := await typed.get():
-                await self._socket.send_bytes(_INPUT + data)
-        finally:
-            loop.remove_reader(handle)
-        await self._socket.send_bytes(_END_OF_INPUT)
+            asyncio.get_running_loop().add_reader(self._handle, self._read)
+            self._is_watched = True
+        except PermissionError:  # a file or /dev/null: always ready
+            self._is_file = True
+            self._read_file()
 
-    async def _all(self, handle: int) -> None:
-        while data := os.read(handle, _CHUNK):
-            await self._socket.send_bytes(_INPUT + data)
-        await self._socket.send_bytes(_END_OF_INPUT)
+    def stop(self) -> None:
+        if self._is_watched:
+            asyncio.get_running_loop().remove_reader(self._handle)
+            self._is_watched = False
 
+    def taken(self, place: int) -> None:
+        self._taken = place
+        self.kept.taken(place)
+        if self._is_file:
+            self._read_file()
+        else:
+            self.start()
 
-async def _output(socket: aiohttp.ClientWebSocketResponse) -> int:
-    async for message in socket:
-        if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
-            continue
-        kind, data = message.data[0], message.data[1:]
-        if kind in (_STDOUT, _STDERR):
-            stream = sys.stdout if kind == _STDOUT else sys.stderr
-            stream.buffer.write(data)
-            stream.buffer.flush()
-        elif kind == _ENDED:
-            return int(json.loads(data)["exit_code"])
-        elif kind == _ERROR:
-            raise error_of(json.loads(data))
-    raise errors.Unavailable("The connection ended before the command did.", hint="`pier ps` shows whether it runs.")
+    @property
+    def _room(self) -> int:
+        return min(_CHUNK, INPUT_WINDOW - (self.kept.end - self._taken))
+
+    def _read(self) -> None:
+        data = os.read(self._handle, self._room)
+        self.kept.add(Said.INPUT, data)
+        self.has_ended = not data
+        if self.has_ended or not self._room:
+            self.stop()
+        self._news.set()
+
+    def _read_file(self) -> None:
+        while self._room and not self.has_ended:
+            self._read()
 
 
 @contextmanager

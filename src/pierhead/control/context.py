@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from pierhead.control.channels import Channels
 from pierhead.kit.tasks import Broadcast, Signal
 from pierhead.model.app import Domains
 from pierhead.settings import Settings, values
@@ -30,6 +31,7 @@ class Context:
     """32 bytes that the keys of certificates are sealed with in the catalog; gateways have the same file."""
     registry_quiet: asyncio.Lock = field(default_factory=asyncio.Lock)
     """While somebody holds it no build begins: what no image names is being removed from the registry."""
+    channels: Channels = field(default_factory=Channels)
     build_wanted: Signal = field(default_factory=Signal)
     release_wanted: Signal = field(default_factory=Signal)
     journal_grew: Broadcast = field(default_factory=Broadcast)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pierhead.control.channels import Where
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model import dot_pier, instance
@@ -50,11 +51,18 @@ class Instance:
     addresses: tuple[str, ...]
     since: datetime | None
     """None: nobody knows."""
+    engine_node: str = ""
+    """The node's id in the swarm; empty for what is no container."""
+
+    @property
+    def where(self) -> Where:
+        return Where(self.node, self.engine_node)
 
 
-async def cluster(ctx: Context) -> Cluster:
-    """Raises: Unavailable."""
-    labels = {Label.CLUSTER: ctx.settings.cluster}
+async def cluster(ctx: Context, app: str = "", environment: str = "") -> Cluster:
+    """Of one app and environment, or of all. Raises: Unavailable."""
+    chosen = {Label.APP: app, Label.ENVIRONMENT: environment}
+    labels = {Label.CLUSTER: ctx.settings.cluster} | {label: value for label, value in chosen.items() if value}
     by_place: dict[Place, list[Service]] = defaultdict(list)
     by_service: dict[str, list[Task]] = defaultdict(list)
     for service in await services.listing(ctx.engine, labels):
@@ -76,17 +84,16 @@ async def endpoints(ctx: Context, names: Iterable[str]) -> list[Endpoint]:
 
 async def listing(ctx: Context, app: str = "", environment: str = "") -> list[Instance]:
     """Instances of one app and environment, or of all, in the order of their names. Raises: Unavailable."""
-    there = await cluster(ctx)
+    there = await cluster(ctx, app, environment)
     known = await catalog.services(ctx.catalog)
-    chosen = {p: s for p, s in there.services.items() if app in ("", p[0]) and environment in ("", p[1])}
-    prefixes = tuple(f"{name}-{where}" for name, where in chosen)
+    prefixes = tuple(f"{name}-{where}" for name, where in there.services)
     held: dict[str, list[Endpoint]] = defaultdict(list)
     for endpoint in await endpoints(ctx, [name for name in known[0] if name.startswith(prefixes)] if prefixes else []):
         held[endpoint.meta.get(Meta.INSTANCE, "")].append(endpoint)
     members = {member.id: member for member in await swarm.nodes(ctx.engine)}
     found = [
         _instance(service, task, held.get(task.container, []), members.get(task.node))
-        for mine in chosen.values()
+        for mine in there.services.values()
         for service in mine
         for task in there.tasks.get(service.id, [])
         if task.is_alive
@@ -139,6 +146,7 @@ def _instance(service: Service, task: Task, held: Sequence[Endpoint], member: sw
         reason=reason,
         addresses=tuple(f"{e.address}:{e.port}" for e in held),
         since=task.changed_at,
+        engine_node=task.node,
     )
 
 

@@ -1,20 +1,15 @@
-"""A command or a shell in an instance."""
+"""A command or a shell in an instance, through the channel of its node."""
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pierhead.control import instances
+from pierhead.control.channels import Where
 from pierhead.control.context import Context
 from pierhead.kit import errors
-from pierhead.wire.docker import exec as engine_exec
-from pierhead.wire.docker.exec import Session
-
-_SHELL = ("/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
+from pierhead.wire.channel.link import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +18,32 @@ class Size:
     columns: int
 
 
-@asynccontextmanager
-async def opened(ctx: Context, instance: str, command: Sequence[str], size: Size | None) -> AsyncIterator[Session]:
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One that was cut off."""
+
+    name: str
+    output: int
+    """Bytes of output that the watcher has."""
+
+
+async def opened(ctx: Context, instance: str, command: Sequence[str], size: Size | None) -> Stream:
     """The command (a shell, when it is empty) runs in the instance, in a terminal of that size or in none.
 
-    When the caller leaves before it has ended, it is hung up on, as by a terminal that was closed.
-    Raises: NotFound, Conflict (the instance does not run), Invalid (the beginning of an id is of several).
+    Its messages are those of `wire.channel.terminal`.
+    Raises: NotFound, Invalid (the beginning of an id is of several), Unavailable (its node is not connected).
     """
     found = await instances.find(ctx, instance)
-    async with engine_exec.started(ctx.engine, found.id, command or _SHELL, tty=size is not None) as session:
-        if size:
-            await session.resize(size.rows, size.columns)
-        try:
-            yield session
-        finally:
-            await _hang_up(session)
+    body = {"kind": "command", "container": found.id, "words": list(command), "tty": size is not None}
+    if size:
+        body |= {"rows": size.rows, "columns": size.columns}
+    return await ctx.channels.open(found.where, body)
 
 
-async def _hang_up(session: Session) -> None:
-    """Its process does not outlive whoever watched it. The engine has no call for it, so the node's kernel is asked."""
-    try:
-        pid = await session.host_pid()
-        if pid and await session.exit_code() is None:
-            os.kill(pid, signal.SIGHUP)
-    except (ProcessLookupError, errors.Unavailable):
-        return
+async def resumed(ctx: Context, session: Session) -> Stream:
+    """The session goes on. Raises: Invalid (no such name), Unavailable (its node is not connected)."""
+    node, dot, _ = session.name.rpartition(".")
+    if not dot:
+        raise errors.Invalid(f"{session.name!r} is no session's name.")
+    body = {"kind": "command", "session": session.name, "output": session.output}
+    return await ctx.channels.open(Where(node), body)

@@ -164,6 +164,9 @@ class Agent:
     mount: str = ""
     """The folder of every node that its instances see as `/.pier`: the same path on all nodes of a cluster, kept by
     the agent of each. Empty: `agent/dot_pier` in the data folder."""
+    server: str = ""
+    """Address of the server that may run commands in this node's containers and read their logs: the agent connects to
+    it, `http://server:4400`. Empty: the server of this process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,13 @@ VARIABLES: Mapping[str, str] = {
     "PIER_CONFIG": "the settings file to read",
     "PIER_URL": "the server that the command line talks to",
     "PIER_TOKEN": "the token that it shows there",
+    "PIER_NODE_TOKEN": "the token that `pier agent` shows the server, and keeps",
     "PIER_APP": "in a container: the app it belongs to",
     "PIER_ENVIRONMENT": "in a container: its environment",
     "PIER_RELEASE": "in a container: its release",
     "PIER_INSTANCE": "in a container: its own name",
     "PIER_NODE": "in a container: the node it runs on",
+    "PIER_COMMAND": "in a command of `pier exec`: what its processes are known by",
     "PIER_HOST_IP": "in a container: the address it is reached at",
 }
 """Variables that begin with `PIER_` and are no settings."""

@@ -30,3 +30,8 @@ async def holder(db: AsyncConnection, token: str) -> str | None:
     """The name of who holds `token`; None for an unknown one."""
     query = sa.select(_tokens.c.name).where(_tokens.c.digest == digest(token))
     return (await db.execute(query)).scalar_one_or_none()
+
+
+async def remove(db: AsyncConnection, name: str) -> bool:
+    """Nobody holds a token of that name. False when nobody did."""
+    return (await db.execute(sa.delete(_tokens).where(_tokens.c.name == name))).rowcount > 0

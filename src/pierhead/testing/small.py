@@ -24,14 +24,15 @@ CMD ["exec busybox httpd -f -p 8000 -h /www"]
 """
 
 
-async def image(engine: Engine) -> None:
-    """The engine has the image."""
+async def image(engine: Engine, tag: str = IMAGE, dockerfile: bytes = _DOCKERFILE) -> str:
+    """The engine has the image `tag`; what it is made of may be `busybox` and `index.html`."""
     try:
-        await images.inspect(engine, IMAGE)
+        await images.inspect(engine, tag)
     except errors.NotFound:
-        files = {"Dockerfile": _DOCKERFILE, "busybox": _busybox(), "index.html": b"hello\n"}
-        async for _ in images.build(engine, _tar(files), Build(IMAGE)):
+        files = {"Dockerfile": dockerfile, "busybox": _busybox(), "index.html": b"hello\n"}
+        async for _ in images.build(engine, _tar(files), Build(tag)):
             pass
+    return tag
 
 
 def _busybox() -> bytes:

@@ -18,8 +18,9 @@ log = logging.getLogger(__name__)
 
 PULSE = timedelta(seconds=5)
 """How often each end shows that it lives."""
-_SILENCE = 3 * PULSE
-"""An end that says nothing for so long is taken for lost."""
+_PULSES = 4
+"""An end that says nothing for so many of them is taken for lost. They are counted, and not the time: a program that
+was held up itself for long has no reason to think that of others."""
 
 
 class Socket(Protocol):
@@ -127,7 +128,8 @@ class Link:
         self._socket, self._serve = socket, serve
         self._streams: dict[int, Stream] = {}
         self._wake = tasks.Signal()
-        self._heard = 0.0
+        self._is_heard = True
+        """Since the last pulse."""
         self._dismissal: errors.PierError | None = None
 
     async def run(self) -> None:
@@ -176,9 +178,8 @@ class Link:
         await self._socket.send(encode(json_frame(Kind.REFUSED, 0, {"error": errors.document(self._dismissal)})))
 
     async def _receive(self, crew: tasks.Crew) -> None:
-        self._heard = asyncio.get_running_loop().time()
         while (message := await self._socket.receive()) is not None:
-            self._heard = asyncio.get_running_loop().time()
+            self._is_heard = True
             event = self.mux.receive(message)
             if isinstance(event, Opened):
                 self._begin(crew, event)
@@ -217,13 +218,14 @@ class Link:
 
     async def _watch(self) -> None:
         """Ends by raising when the other end says nothing."""
-        while True:
+        missed = 0
+        while missed < _PULSES:
             await asyncio.sleep(PULSE.total_seconds())
-            silent = asyncio.get_running_loop().time() - self._heard
-            if silent > _SILENCE.total_seconds():
-                raise Lost(f"Nothing was heard for {silent:.0f} s.")
+            missed = 0 if self._is_heard else missed + 1
+            self._is_heard = False
             self.mux.ping()
             self.wake()
+        raise Lost(f"Nothing was heard for {missed * PULSE.total_seconds():.0f} s.")
 
 
 async def _awaited(work: Awaitable[None]) -> None:

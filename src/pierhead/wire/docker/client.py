@@ -29,9 +29,12 @@ class Engine:
     Every call raises Unavailable when no engine answers, and what `errors.check` says otherwise.
     """
 
-    def __init__(self, address: str, *, timeout: timedelta = timedelta(seconds=60)) -> None:
+    def __init__(
+        self, address: str, *, timeout: timedelta = timedelta(seconds=60), connections: int = _CONNECTIONS
+    ) -> None:
+        """`connections` at most at once; 0: as many as there are calls and streams."""
         self.address = address
-        self._timeout = timeout
+        self._timeout, self._connections = timeout, connections
         self._session: aiohttp.ClientSession | None = None
         self._version = ""
 
@@ -105,8 +108,8 @@ class Engine:
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self.address.startswith("unix://"):
-            return aiohttp.UnixConnector(self.address.removeprefix("unix://"), limit=_CONNECTIONS)
-        return aiohttp.TCPConnector(limit=_CONNECTIONS)
+            return aiohttp.UnixConnector(self.address.removeprefix("unix://"), limit=self._connections)
+        return aiohttp.TCPConnector(limit=self._connections)
 
 
 def agreed(newest: str, oldest: str) -> str:

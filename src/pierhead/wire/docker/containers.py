@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pierhead.kit import errors
 from pierhead.wire.docker import frames
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.frames import Frame
@@ -156,6 +157,16 @@ async def archive(engine: Engine, container: str, path: str) -> AsyncIterator[As
     """The file or folder `path` of the container as a tar, piece by piece. Raises: NotFound."""
     async with engine.stream("GET", f"/containers/{container}/archive", {"path": path}) as response:
         yield response.content.iter_any()
+
+
+async def has_path(engine: Engine, container: str, path: str) -> bool:
+    """There is a file or folder `path` in it. Raises: NotFound (no such container)."""
+    try:
+        async with engine.stream("HEAD", f"/containers/{container}/archive", {"path": path}):
+            return True
+    except errors.NotFound:
+        await inspect(engine, container)
+        return False
 
 
 async def put_archive(engine: Engine, container: str, path: str, tar: bytes | AsyncIterator[bytes]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from pierhead.kit import errors as kit_errors
@@ -25,7 +25,8 @@ class Session:
     def __init__(
         self, engine: Engine, exec_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, tty: bool
     ) -> None:
-        self._engine, self._id, self._tty = engine, exec_id, tty
+        self.id = exec_id
+        self._engine, self._tty = engine, tty
         self._reader, self._writer = reader, writer
 
     async def read(self) -> Frame | None:
@@ -50,16 +51,16 @@ class Session:
             self._writer.write_eof()
 
     async def resize(self, rows: int, columns: int) -> None:
-        await self._engine.post(f"/exec/{self._id}/resize", query={"h": rows, "w": columns})
+        await self._engine.post(f"/exec/{self.id}/resize", query={"h": rows, "w": columns})
 
     async def exit_code(self) -> int | None:
         """None while it runs."""
-        code = (await self._engine.get(f"/exec/{self._id}/json"))["ExitCode"]
+        code = (await self._engine.get(f"/exec/{self.id}/json"))["ExitCode"]
         return None if code is None else int(code)
 
-    async def host_pid(self) -> int:
-        """Its process on the engine's host; 0 when it does not run."""
-        return int((await self._engine.get(f"/exec/{self._id}/json"))["Pid"])
+    def close(self) -> None:
+        """Nothing more is read or written; the command may run on."""
+        self._writer.close()
 
 
 @asynccontextmanager
@@ -68,13 +69,34 @@ async def started(engine: Engine, container: str, command: Sequence[str], *, tty
 
     Raises: NotFound (no such container), Conflict (it does not run).
     """
-    body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True, "Tty": tty, "Cmd": list(command)}
-    exec_id = str((await engine.post(f"/containers/{container}/exec", body))["Id"])
-    reader, writer = await _take_over(engine, f"/exec/{exec_id}/start", {"Detach": False, "Tty": tty})
+    session = await start(engine, await create(engine, container, command, tty=tty), tty=tty)
     try:
-        yield Session(engine, exec_id, reader, writer, tty=tty)
+        yield session
     finally:
-        writer.close()
+        session.close()
+
+
+async def create(
+    engine: Engine, container: str, command: Sequence[str], *, tty: bool, env: Mapping[str, str] | None = None
+) -> str:
+    """The command can be started; its id. `env` is what its environment has besides the container's.
+
+    Raises: NotFound (no such container), Conflict (it does not run).
+    """
+    body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True, "Tty": tty, "Cmd": list(command)}
+    variables = [f"{name}={value}" for name, value in (env or {}).items()]
+    return str((await engine.post(f"/containers/{container}/exec", {**body, "Env": variables}))["Id"])
+
+
+async def start(engine: Engine, exec_id: str, *, tty: bool) -> Session:
+    """The command runs, until it ends. Raises: NotFound, Conflict (the container does not run)."""
+    reader, writer = await _take_over(engine, f"/exec/{exec_id}/start", {"Detach": False, "Tty": tty})
+    return Session(engine, exec_id, reader, writer, tty=tty)
+
+
+async def host_pid(engine: Engine, exec_id: str) -> int:
+    """Its process on the engine's host; 0 when it does not run. Raises: NotFound."""
+    return int((await engine.get(f"/exec/{exec_id}/json"))["Pid"])
 
 
 async def _take_over(engine: Engine, path: str, body: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
