@@ -40,7 +40,7 @@ WEB = "httpd -f -p 8000 -h /www"
 """Ends at once on SIGTERM."""
 
 
-async def until(true: Callable[[], Awaitable[object]], seconds: float = 15, what: str = "") -> float:
+async def until(true: Callable[[], Awaitable[object]], seconds: float = 60, what: str = "") -> float:
     """The seconds after which `true` gave something true."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
