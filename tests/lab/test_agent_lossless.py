@@ -10,6 +10,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -147,12 +148,13 @@ async def test_a_service_that_is_scaled_down_and_up_loses_nothing(one: Lab, traf
 async def test_an_agent_that_is_killed_and_started_again_loses_nothing(one: Lab, traffic: Traffic) -> None:
     await one.stop()
     await one.start_child()
-    names = [await one.own("notes-dev", APP) for _ in range(2)]
+    patient = {"drain_seconds": 50, "stop_seconds": 10}  # a busy machine takes its time to start an agent
+    names = [await one.own("notes-dev", APP, stop=patient) for _ in range(2)]
     await until(lambda: routed(one, 2), what="all are routed")
     async with traffic.flowing(), asyncio.TaskGroup() as group:
         await one.kill_child()
         await asyncio.sleep(0.3)
-        group.create_task(containers.stop(one.engine, names[0]))
+        group.create_task(containers.stop(one.engine, names[0], limit=timedelta(seconds=60)))
         await asyncio.sleep(0.3)
         await one.start_child()
     assert await one.exit_code(names[0]) == 143
