@@ -2,8 +2,8 @@
 
     uv run python bench/catalog.py [--quick] [--only embedded|real]
 
-Both are asked over loopback by this process, one after the other, with the same requests. Wake-up: from just before a
-change is sent until the watcher's answer has arrived.
+Both are asked over loopback by this process with the same requests, in turn for each figure, so that whatever else the
+machine does meets both. Wake-up: from just before a change is sent until the watcher's answer has arrived.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -228,29 +229,48 @@ def rss_mib(pid: int) -> float:
     return 0.0
 
 
-async def measure(running: real.Running, scale: Scale) -> dict[str, float]:
-    url, seconds = running.url, scale.seconds
+Take = Callable[[real.Running], Awaitable[dict[str, float]]]
+
+
+def steps(scale: Scale) -> Iterator[Take]:
+    """What is measured, one after the other."""
     value = base64.b64encode(os.urandom(48))
-    result = {
-        "registrations/s, 16 connections": await rate(url, CONNECTIONS, seconds, registration),
-        "registrations/s, 1 connection": await rate(url, 1, seconds, registration),
-        "kv puts/s, 16 connections": await rate(
-            url, CONNECTIONS, seconds, lambda number: ("PUT", f"/v1/kv/b/{number}", value)
-        ),
-        "kv puts/s, 1 connection": await rate(url, 1, seconds, lambda number: ("PUT", f"/v1/kv/c/{number}", value)),
-        "health reads/s, 16 connections": await rate(
-            url, CONNECTIONS, seconds, lambda number: ("GET", f"/v1/health/service/s{number % 100}?passing", b"")
-        ),
-    }
+    reads = ("GET", "/v1/health/service/s{}?passing", b"")
+    rates: list[tuple[str, int, Callable[[int], Ask]]] = [
+        ("registrations/s, 16 connections", CONNECTIONS, registration),
+        ("registrations/s, 1 connection", 1, registration),
+        ("kv puts/s, 16 connections", CONNECTIONS, lambda number: ("PUT", f"/v1/kv/b/{number}", value)),
+        ("kv puts/s, 1 connection", 1, lambda number: ("PUT", f"/v1/kv/c/{number}", value)),
+        ("health reads/s, 16 connections", CONNECTIONS, lambda n: (reads[0], reads[1].format(n % 100), reads[2])),
+    ]
+    for what, connections, make in rates:
+        yield partial(_rate, what, connections, scale.seconds, make)
     for count in WATCHERS:
-        found = sorted(await wakes(url, count, scale.rounds))
-        result[f"wake-up ms, p50, {count} watchers"] = statistics.median(found)
-        result[f"wake-up ms, p99, {count} watchers"] = found[int(len(found) * 0.99)]
+        yield partial(_wakes, count, scale.rounds)
+    yield partial(_fill, scale.services)
+
+
+async def _rate(
+    what: str, connections: int, seconds: float, make: Callable[[int], Ask], running: real.Running
+) -> dict[str, float]:
+    return {what: await rate(running.url, connections, seconds, make)}
+
+
+async def _wakes(count: int, rounds: int, running: real.Running) -> dict[str, float]:
+    found = sorted(await wakes(running.url, count, rounds))
+    return {
+        f"wake-up ms, p50, {count} watchers": statistics.median(found),
+        f"wake-up ms, p99, {count} watchers": found[int(len(found) * 0.99)],
+    }
+
+
+async def _fill(services: int, running: real.Running) -> dict[str, float]:
     begun = time.perf_counter()
-    await fill(url, scale.services)
-    result[f"seconds to load {scale.services} services x {INSTANCES}"] = time.perf_counter() - begun
-    result[f"RSS MiB, {scale.services} services x {INSTANCES}"] = rss_mib(running.pid)
-    return result
+    await fill(running.url, services)
+    return {
+        f"seconds to load {services} services x {INSTANCES}": time.perf_counter() - begun,
+        f"RSS MiB, {services} services x {INSTANCES}": rss_mib(running.pid),
+    }
 
 
 def show(results: dict[str, dict[str, float]]) -> None:
@@ -270,12 +290,17 @@ async def main() -> None:
     scale = Scale(0.5, 100, SERVICES // 10) if given.quick else Scale(2.0, 300, SERVICES)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
-    results = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, start in (("embedded", embedded), ("real", real.serving)):
-            if given.only in (None, name):
-                async with start(Path(folder) / name) as running:
-                    results[name] = await measure(running, scale)
+    results: dict[str, dict[str, float]] = {}
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        servers = {
+            name: await stack.enter_async_context(start(folder / name))
+            for name, start in (("embedded", embedded), ("real", real.serving))
+            if given.only in (None, name)
+        }
+        for take in steps(scale):
+            for name, running in servers.items():
+                results.setdefault(name, {}).update(await take(running))
     show(results)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pierhead.appfile import published
+from pierhead.catalog import reference as catalog
 from pierhead.cli import reference
 from pierhead.model import route
 from pierhead.settings import describe
@@ -22,6 +23,7 @@ def pages() -> Mapping[str, str]:
         "pier.example.toml": describe.example(),
         "commands.md": reference.markdown(),
         "routes.md": route.markdown(),
+        "catalog-api.md": catalog.markdown(),
     }
 
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from pierhead import appfile
 from pierhead.appfile import schema
+from pierhead.catalog import reference as catalog
+from pierhead.catalog.endpoints import routes
 from pierhead.settings import describe, load
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +63,10 @@ def test_the_example_settings_are_valid(tmp_path: Path) -> None:
 def test_the_app_file_of_every_example_is_valid() -> None:
     for file in sorted((ROOT / "examples").glob("*/pier.yaml")):
         assert appfile.read(file.read_bytes(), str(file)).app
+
+
+def test_every_parameter_of_the_catalog_s_page_is_of_a_path_that_is_there() -> None:
+    assert catalog._PARAMETERS.keys() <= routes.ROUTES.keys()
 
 
 def test_every_word_of_the_design_is_in_the_glossary() -> None:

@@ -19,6 +19,7 @@ from pierhead.catalog.durable import Durable
 from pierhead.catalog.endpoints import routes
 from pierhead.catalog.endpoints.context import Context
 from pierhead.catalog.ledger import Batch
+from pierhead.catalog.memory import Settled
 from pierhead.catalog.reply import Outcome, Rejected, Reply, Watch
 from pierhead.catalog.request import Request
 from pierhead.catalog.tokens import Tokens
@@ -54,6 +55,7 @@ class Core:
         self._alarm: asyncio.TimerHandle | None = None
         self._is_flush_due = False
         self._loop = asyncio.get_running_loop()
+        self._settled_rows = Settled(self._loop.time())
 
     def answer(self, request: Request, deliver: Deliver) -> Cancel | None:
         """`deliver` is called once with the reply, now or later; later it can be cancelled by what is returned."""
@@ -130,6 +132,7 @@ class Core:
                 self.follow(batch)
             self._topics.append((batch.index, batch.topics))
             self._durable.write(batch)
+            self._settled_rows.changed(len(batch.rows), len(state), self._loop.time())
         self._set_alarm()
 
     def _ask(self, request: Request) -> Outcome:

@@ -35,6 +35,8 @@ class Fields:
     def __init__(self, fields: Mapping[str, Any], *, is_strict: bool = True) -> None:
         self.is_strict = is_strict
         self.known = {_fold(name): (name, kind) for name, kind in fields.items()}
+        self.exact = {name: (name, kind) for name, kind in fields.items()}
+        """Most clients spell the names as Consul does."""
 
 
 _LITERALS = ("null", "true", "false")
@@ -94,12 +96,14 @@ def _struct(value: Any, fields: Fields, place: str = "") -> dict[str, Any]:
         raise _Mismatch(f"json: cannot unmarshal {_json_kind(value)} into Go value of type struct")
     found: dict[str, Any] = {}
     for name, part in value.items():
-        known = fields.known.get(_fold(name))
+        known = fields.exact.get(name) or fields.known.get(_fold(name))
         if known is None:
             if fields.is_strict:
                 raise _Mismatch(f'json: unknown field "{name}"')
             continue
-        if part is not None:
+        if type(part) is known[1]:
+            found[known[0]] = part
+        elif part is not None:
             found[known[0]] = _convert(part, known[1], f"{place}.{known[0]}")
     return found
 

@@ -27,6 +27,8 @@ from pierhead.kit.errors import Problem
 
 ANONYMOUS = "anonymous"
 _PREFIX = "_prefix"
+UNFINISHED = "replace-me-"
+"""How the secrets of the example in the documentation begin."""
 _LEAST_SECRET = 16
 _HINT = "docs/guides/catalog.md shows such a file."
 
@@ -69,6 +71,8 @@ def _token(place: str, table: Mapping[str, Any], problems: list[Problem]) -> Gra
         reason = f"is needed, a text of at least {_LEAST_SECRET} characters"
         problems.append(Problem(f"{place} secret", reason, "`openssl rand -hex 16` prints one"))
         secret = ""
+    elif secret.startswith(UNFINISHED):
+        problems.append(Problem(f"{place} secret", "is the example's", "`openssl rand -hex 16` prints one of your own"))
     rules = {key: value for key, value in table.items() if key not in ("name", "secret")}
     return Grant(name, secret, tuple(_rules(f"{place} ({name})" if name else place, rules, problems)))
 

@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self._transport = None
+        del self._parser  # It holds this connection too: both go now, without the help of the collector.
         self._queue.clear()
         if self._cancel:
             self._cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 PASSING, WARNING, CRITICAL, MAINTENANCE = "passing", "warning", "critical", "maintenance"
@@ -119,6 +120,16 @@ KIND_OF: Mapping[type[Row], str] = {kind: name for name, kind in KINDS.items()}
 
 _FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in KINDS.values()}
 _TUPLES = {"tags", "weights", "node_checks", "service_checks"}
+
+
+_CONTENTS = {kind: attrgetter(*names[:-2]) for kind, names in _FIELDS.items()}
+"""Every record ends with its two indices."""
+
+
+def content(row: Row) -> tuple[Any, ...]:
+    """The row's values in the order of its fields, without its indices."""
+    found: tuple[Any, ...] = _CONTENTS[type(row)](row)
+    return found
 
 
 def dump(row: Row) -> list[Any]:

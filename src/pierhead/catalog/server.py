@@ -6,7 +6,6 @@ async with server.serving(server.Options(port=8500, data=folder)) as address: ..
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import platform
 import resource
@@ -97,7 +96,6 @@ async def serving(options: Options) -> AsyncIterator[Address]:
     context.port = server.sockets[0].getsockname()[1]
     durable.start(core.written)
     _begin(context, core, loop.time())
-    gc.freeze()  # What was loaded stays: looking through it again and again would only cost time.
     log.info("Listening.", extra={"address": f"{options.host}:{context.port}", "index": context.state.ledger.index})
     try:
         async with _until_failure(core.failed), _probing(core):

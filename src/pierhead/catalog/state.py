@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pierhead.catalog import records
@@ -16,8 +16,6 @@ from pierhead.catalog.ledger import Key, Ledger
 from pierhead.catalog.records import Check, Node, Pair, Row, Service, Session
 
 R = TypeVar("R", Node, Service, Check, Pair, Session)
-
-_UNVERSIONED: dict[str, Any] = {"create": 0, "modify": 0}
 
 
 @dataclass(slots=True)
@@ -49,10 +47,12 @@ class State:
         """The row is there, and is returned with its indices. An equal one stays and nothing has changed."""
         key = (records.KIND_OF[type(row)], row.key)
         old = self._at(key)
-        if old is not None and replace(old, **_UNVERSIONED) == replace(row, **_UNVERSIONED):
+        content = records.content(row)
+        if old is not None and records.content(old) == content:
             return old  # type: ignore[return-value]
         index = self.ledger.next
-        return self.write(replace(row, create=old.create if old else index, modify=index))
+        kind: Any = type(row)
+        return self.write(kind(*content, old.create if old else index, index))  # type: ignore[no-any-return]
 
     def write(self, row: R) -> R:
         """The row is there with the indices it carries, equal to the old one or not."""
@@ -171,6 +171,9 @@ class State:
     def each(self, kind: type[R]) -> Iterable[R]:
         """Every row of a kind, in the order in which they came."""
         return self._rows[records.KIND_OF[kind]].values()  # type: ignore[return-value]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._rows.values()))
 
     def names(self) -> list[str]:
         """Every service name, sorted, spelled as the first instance spells it."""

@@ -18,7 +18,7 @@ from pierhead.kit import errors
 from pierhead.settings import load
 from pierhead.testing import consul as real
 from pierhead.testing.authority import Authority
-from pierhead.wire.consul import agent, catalog, health, kv, session, status
+from pierhead.wire.consul import agent, catalog, changes, health, kv, session, status
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.consul.tls import Tls
 
@@ -166,6 +166,8 @@ async def test_lists_leave_out_what_a_token_may_not_see(guarded: Guarded) -> Non
         assert {"app/x", "ro/y"} <= set(await kv.keys(client, ""))
         assert not {"zz", "app/secret"} & {pair.key for pair in (await kv.get_tree(client, ""))[0]}
         assert (await consul_services_on(client)) == {"db-1", "web-1"}
+        known = await changes.since(client, 1)
+        assert known is None or "other" not in known.services
     async with guarded.client(ROOT) as root:
         assert {"other-1", "web-1"} <= (await agent.services(root)).keys()
         held = await session.create(root)

@@ -44,6 +44,7 @@ def test_each_token_has_its_rules() -> None:
         ("anonymous = 1", "anonymous: is a table"),
         ('[[token]]\nsecret = "0123456789abcdef"', "token 1 name: is needed"),
         ('[[token]]\nname = "a"\nsecret = "short"', "token 1 secret: is needed, a text of at least 16"),
+        ('[[token]]\nname = "a"\nsecret = "replace-me-agents"', "token 1 secret: is the example's"),
         ('[anonymous]\nservices = { "" = "read" }', "anonymous services: there is no such rule"),
         ('[anonymous]\nservice = "read"', "anonymous service: must hold names and levels"),
         ('[anonymous]\nservice_prefix = { "" = "all" }', "'all' is none of deny, read, list, write"),

@@ -28,6 +28,7 @@ def services(context: Context, request: Request, _: str) -> Outcome:
         found = ledger.since(since)
         names = [topic.removeprefix(_TOPIC) for topic in found or () if topic.startswith(_TOPIC)]
         spelled = sorted(next((row.name for row in context.state.services(name)), name) for name in names)
-        return reply.of({"Complete": found is not None, "Services": spelled})
+        seen = [name for name in spelled if context.access.reads("service", name)]
+        return reply.of({"Complete": found is not None, "Services": seen})
 
     return Watch(at, topics, render)

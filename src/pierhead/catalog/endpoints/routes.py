@@ -26,7 +26,7 @@ Methods = Mapping[str, Endpoint]
 
 _DEEPEST = 6
 
-_ROUTES: dict[str, Methods] = {
+ROUTES: dict[str, Methods] = {
     "/v1/agent/services": {"GET": agent_services.services},
     "/v1/agent/service/": {"GET": agent_services.service},
     "/v1/agent/service/register": {"PUT": agent_services.register},
@@ -100,13 +100,13 @@ _ROUTES: dict[str, Methods] = {
 
 def find(path: str) -> tuple[Methods, str] | None:
     """The endpoints of a path and what follows their prefix, the longest prefix first."""
-    if path in _ROUTES:
-        return _ROUTES[path], ""
+    if path in ROUTES:
+        return ROUTES[path], ""
     end = _nth_slash(path, _DEEPEST)
     while end > 0:
         prefix = path[: end + 1]
-        if prefix in _ROUTES:
-            return _ROUTES[prefix], path[end + 1 :]
+        if prefix in ROUTES:
+            return ROUTES[prefix], path[end + 1 :]
         end = path.rfind("/", 0, end)
     return None
 
