@@ -25,6 +25,9 @@ PARTS: list[type[BaseModel]] = [
     schema.Resources,
     schema.Volume,
     schema.Deploy,
+    schema.Stage,
+    schema.Gate,
+    schema.Hooks,
     schema.Placement,
 ]
 

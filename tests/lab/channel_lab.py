@@ -29,6 +29,7 @@ from pierhead.kit import errors
 from pierhead.model import dot_pier
 from pierhead.model.app import Spec
 from pierhead.model.instance import Label
+from pierhead.release import simulate
 from pierhead.settings import Api, Catalog, Settings
 from pierhead.store import session
 from pierhead.store import tokens as stored_tokens
@@ -169,7 +170,7 @@ class Cloud:
             )
             async with store.write() as db:
                 await stored_tokens.ensure(db, "admin", TOKEN)
-            await server._serve(app.create(self.ctx, dict), server._listen(self.settings), ready.set)
+            await server._serve(app.create(self.ctx, dict, simulate.steps), server._listen(self.settings), ready.set)
 
     @contextlib.asynccontextmanager
     async def api(self) -> AsyncIterator[client.Api]:

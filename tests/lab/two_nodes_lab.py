@@ -32,6 +32,7 @@ from pierhead.gateway import loop as gateway
 from pierhead.gateway.options import Options as GatewayOptions
 from pierhead.kit import errors
 from pierhead.release import loop as release
+from pierhead.release import simulate
 from pierhead.store import session, tokens
 from pierhead.testing import small
 from pierhead.wire.consul.client import Consul
@@ -181,7 +182,11 @@ async def _context(stack: contextlib.AsyncExitStack, engine: Engine, url: str, d
 
 async def _serve(ctx: Context) -> None:
     config = uvicorn.Config(
-        app.create(ctx, dict), host="127.0.0.1", port=ctx.settings.api.port, log_config=None, lifespan="off"
+        app.create(ctx, dict, simulate.steps),
+        host="127.0.0.1",
+        port=ctx.settings.api.port,
+        log_config=None,
+        lifespan="off",
     )
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server.serve())  # noqa: TID251

@@ -9,11 +9,26 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 import pierhead
-from pierhead.api import apps, auth, builds, certificates, config, errors, git, hooks, instances, nodes, prune, routes
+from pierhead.api import (
+    apps,
+    auth,
+    builds,
+    certificates,
+    config,
+    environments,
+    errors,
+    git,
+    hooks,
+    instances,
+    nodes,
+    prune,
+    routes,
+)
 from pierhead.api.channel import router as channel_router
 from pierhead.api.channel import sockets as channel_sockets
 from pierhead.appfile import published
 from pierhead.control.context import Context
+from pierhead.control.promotion import Simulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +37,9 @@ class Version:
     version: str
 
 
-def create(context: Context, status: Callable[[], Any]) -> FastAPI:
-    """The application. `status` answers with what the parts of this process say of themselves."""
+def create(context: Context, status: Callable[[], Any], simulate: Simulate) -> FastAPI:
+    """The application. `status` answers with what the parts of this process say of themselves; `simulate` with the
+    steps that a deployment would take."""
     app = FastAPI(
         title="Pierhead",
         version=pierhead.__version__,
@@ -34,6 +50,7 @@ def create(context: Context, status: Callable[[], Any]) -> FastAPI:
     )
     app.state.context = context
     app.state.status = status
+    app.state.simulate = simulate
     errors.install(app)
     app.include_router(_open, prefix="/v1")
     app.include_router(hooks.open_router, prefix="/v1")
@@ -43,6 +60,7 @@ def create(context: Context, status: Callable[[], Any]) -> FastAPI:
         certificates.router,
         channel_router,
         config.router,
+        environments.router,
         builds.router,
         routes.router,
         hooks.router,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pierhead.api import streams, views
 from pierhead.api.auth import Ctx, Who
 from pierhead.api.streams import After, LastEvent
-from pierhead.control import apps, deployments, releases, secrets
+from pierhead.control import apps, deployments, receipts, releases, secrets
 from pierhead.kit import errors
 from pierhead.store.journal import Subject
 
@@ -35,6 +35,11 @@ class Rollback(BaseModel):
     release: Annotated[int | None, Field(description="Number of the release to go to; left out: the one before.")] = (
         None
     )
+
+
+class Bar(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class SecretValue(BaseModel):
@@ -102,6 +107,35 @@ async def show_deployment(ctx: Ctx, deployment_id: int) -> views.DeploymentView:
 async def cancel_deployment(ctx: Ctx, deployment_id: int) -> views.DeploymentView:
     """Ends a deployment; what ran before comes back."""
     return views.deployment(await deployments.cancel(ctx, deployment_id))
+
+
+@router.post("/deployments/{deployment_id}/approve")
+async def approve_deployment(ctx: Ctx, who: Who, deployment_id: int) -> views.DeploymentView:
+    """Lets a deployment begin, where the environment asks for approvals."""
+    return views.deployment(await deployments.approve(ctx, deployment_id, who))
+
+
+@router.put("/apps/{app}/environments/{environment}/releases/{number}/bar")
+async def bar_release(ctx: Ctx, app: str, environment: str, number: int, wanted: Bar) -> views.ReleaseView:
+    """Nobody may go back to the release or promote it, for that reason. What runs, runs on."""
+    return views.release(await releases.bar(ctx, app, environment, number, wanted.reason), is_current=False)
+
+
+@router.delete("/apps/{app}/environments/{environment}/releases/{number}/bar", status_code=204)
+async def unbar_release(ctx: Ctx, app: str, environment: str, number: int) -> None:
+    await releases.bar(ctx, app, environment, number, "")
+
+
+@router.post("/deployments/{deployment_id}/continue")
+async def continue_deployment(ctx: Ctx, who: Who, deployment_id: int) -> views.DeploymentView:
+    """Lets a deployment go on from the share of the requests at which it pauses."""
+    return views.deployment(await deployments.proceed(ctx, deployment_id, who))
+
+
+@router.get("/apps/{app}/receipt")
+async def show_receipt(ctx: Ctx, app: str, deployment: int | None = None) -> views.ReceiptView:
+    """What the gateways counted for both releases while a deployment moved; without a number of the newest one."""
+    return views.receipt(*await receipts.find(ctx, app, deployment))
 
 
 @router.get("/deployments/{deployment_id}/journal")

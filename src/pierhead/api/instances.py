@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -17,10 +17,11 @@ from fastapi.responses import StreamingResponse
 from pierhead.api import auth, streams
 from pierhead.api import errors as api_errors
 from pierhead.api.auth import Ctx
-from pierhead.control import inspection, instances, logs, terminal
+from pierhead.control import inspection, instances, logs, redaction, terminal
 from pierhead.control.inspection import Use
 from pierhead.control.instances import Instance
 from pierhead.control.logs import LogLine
+from pierhead.control.redaction import Redactor
 from pierhead.control.sources import Problem
 from pierhead.control.terminal import Session, Size
 from pierhead.kit import clock, errors, tasks, units
@@ -63,7 +64,8 @@ async def read_logs(
     kind `problem`: `{"instance", "message", "hint"}`.
     """
     wanted = logs.Wanted(follow, tail, _moment(since))
-    return streams.respond(_events(await logs.lines(ctx, app, environment, wanted)))
+    found = await logs.lines(ctx, app, environment, wanted)
+    return streams.respond(_events(found, await redaction.of(ctx, app, environment)))
 
 
 @router.get("/stats")
@@ -163,8 +165,12 @@ async def _fail(socket: WebSocket, error: errors.PierError) -> None:
     await socket.close()
 
 
-async def _events(found: AsyncIterator[LogLine | Problem] | AsyncIterator[Use | Problem]) -> AsyncIterator[str]:
+async def _events(
+    found: AsyncIterator[LogLine | Problem] | AsyncIterator[Use | Problem], redactor: Redactor | None = None
+) -> AsyncIterator[str]:
     async for one in found:
+        if isinstance(one, LogLine) and redactor:
+            one = replace(one, text=redactor.text(one.text))
         yield streams.event(asdict(one), kind="problem" if isinstance(one, Problem) else "")
     yield streams.event({}, kind="end")
 

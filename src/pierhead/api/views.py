@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pierhead.control import apps, releases, secrets
+from pierhead.model.receipt import Receipt
 from pierhead.model.release import DeploymentState, Release
 from pierhead.store.deployments import Deployment
 
@@ -40,6 +41,10 @@ class DeploymentView:
     reason: str
     author: str
     """Who asked for it; empty: a build."""
+    share: int | None
+    """Percent of the requests that the new release is given; null: each instance counts the same."""
+    approvals: Sequence[str]
+    """Who let it begin."""
     created_at: datetime
     ended_at: datetime | None
 
@@ -55,6 +60,30 @@ class EnvironmentView:
     moving: DeploymentView | None
     urls: tuple[str, ...]
     is_in_maintenance: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CountView:
+    """What went to one release."""
+
+    release: str
+    requests: int
+    errors: int
+    """Answers of 500 and above."""
+    failures: int
+    """Requests that were never answered whole."""
+    retries: int
+    error_rate: float
+    response_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptView:
+    deployment: DeploymentView
+    seconds: float
+    drained: int
+    """Requests that old instances still had when they were no longer sent any, and finished."""
+    releases: Sequence[CountView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +122,27 @@ def deployment(value: Deployment) -> DeploymentView:
         state=value.state,
         reason=value.reason,
         author=value.author,
+        share=value.share,
+        approvals=value.approvals,
         created_at=value.created_at,
         ended_at=value.ended_at,
     )
+
+
+def receipt(moved: Deployment, value: Receipt) -> ReceiptView:
+    counts = [
+        CountView(
+            release=name,
+            requests=one.requests,
+            errors=one.errors,
+            failures=one.failures,
+            retries=one.retries,
+            error_rate=round(one.error_rate, 6),
+            response_ms=round(one.response_ms, 2),
+        )
+        for name, one in sorted(value.releases.items(), key=lambda item: int(item[0].removeprefix("v") or 0))
+    ]
+    return ReceiptView(deployment(moved), value.seconds, value.drained, counts)
 
 
 def environment(value: apps.Place) -> EnvironmentView:

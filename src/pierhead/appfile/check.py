@@ -4,6 +4,7 @@ other fields are wrong."""
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ def check(data: Mapping[str, Any], environment: str = "") -> Iterator[Fault]:
     yield from _health(data.get("health"), list(_mapping(data.get("ports"))), ports)
     yield from _volumes(data.get("volumes"))
     yield from _build(_mapping(data.get("build")))
+    yield from _deploy(_mapping(data.get("deploy")), ports)
     yield from _twice(("secrets",), data.get("secrets"))
     yield from _lengths(data.get("app"), environment, ports)
 
@@ -121,6 +123,23 @@ def _volumes(volumes: Any) -> Iterator[Fault]:
             yield Fault(("volumes", position, "path"), f"{path} is already another volume's")
         elif isinstance(path, str):
             seen.add(path)
+
+
+_STRATEGY_OF = {"stages": "canary", "preview": "blue-green"}
+
+
+def _deploy(deploy: Mapping[str, Any], ports: Mapping[str, Any]) -> Iterator[Fault]:
+    strategy = deploy.get("strategy", "rolling")
+    for key, owner in _STRATEGY_OF.items():
+        if deploy.get(key) and strategy != owner:
+            yield Fault(("deploy", key), f"belongs to strategy: {owner}")
+    if strategy == "blue-green" and "preview" in list(ports)[1:]:
+        yield Fault(("ports", "preview"), "is the name of the host at which a blue-green release waits", "rename it")
+    shares = [_mapping(stage).get("percent") for stage in deploy.get("stages") or [] if isinstance(stage, dict)]
+    numbers = [share for share in shares if isinstance(share, int)]
+    for position, (one, following) in enumerate(itertools.pairwise(numbers), 1):
+        if following <= one:
+            yield Fault(("deploy", "stages", position, "percent"), f"{following} must be more than {one} before it")
 
 
 def _build(build: Mapping[str, Any]) -> Iterator[Fault]:

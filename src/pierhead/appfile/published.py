@@ -96,6 +96,9 @@ def _parts(kind: type[schema.Part]) -> Iterator[type[schema.Part]]:
         schema.Resources,
         schema.Volume,
         schema.Deploy,
+        schema.Stage,
+        schema.Gate,
+        schema.Hooks,
         schema.Placement,
     )
 

@@ -71,6 +71,22 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
+def _pause(value: Any) -> timedelta | None:
+    return value if value is None or isinstance(value, timedelta) else None if value == "person" else _duration(value)
+
+
+def _share(value: Any) -> float:
+    """`1%` or `0.01` as a number from 0 to 1."""
+    text = str(value).replace(" ", "")
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1
+    if isinstance(value, bool) or not 0 <= share <= 1:
+        raise ValueError(f"{value!r} is no share: write 1% or 0.01")
+    return share
+
+
 def _size(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(f"{value!r} is no size: write 256MiB, 2GiB, 500MB or a number of bytes")  # noqa: TRY004
@@ -145,6 +161,16 @@ Name = Annotated[
 ]
 Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{_UNIT}$"})]
 Span = Annotated[Duration, AfterValidator(_positive)]
+Pause = Annotated[
+    timedelta | None,
+    BeforeValidator(_pause),
+    WithJsonSchema({"type": "string", "pattern": f"^({_UNIT}|person)$"}),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d+(\.\d+)? ?%$"}]}),
+]
 Size = Annotated[
     int,
     BeforeValidator(_size),
@@ -286,14 +312,57 @@ class Volume(Part):
     """The container cannot write to it."""
 
 
+class Stage(Part):
+    """A share of the requests that the new release gets for a while (`strategy: canary`)."""
+
+    percent: int = Field(ge=1, le=99)
+    """Of the requests."""
+    pause: Pause = timedelta(minutes=1)
+    """How long, before the next share; `person`: until `pier deployment continue`."""
+
+
+class Gate(Part):
+    """What the gateways must have counted of the new release, or the deployment fails and goes back."""
+
+    max_error_rate: Share
+    """Failed requests of all: `1%`, `0.01`. Answers of 500 and above are failed, and so are those that never came."""
+    min_requests: int = Field(default=100, ge=1)
+    """Fewer requests than that decide nothing; a `canary` waits for them before each next share."""
+
+
+class Hooks(Part):
+    """Commands that run once on the engine, in the new release's image, with its variables, secrets and volumes."""
+
+    pre_deploy: Command | None = None
+    """Before the first new instance starts: migrations. When it fails the deployment fails, and nothing was changed."""
+    post_deploy: Command | None = None
+    """When all requests go to the new release. When it fails the deployment fails and goes back."""
+    limit: Span = timedelta(minutes=10)
+    """Time that each may take."""
+
+
 class Deploy(Part):
     """How one release follows another."""
 
-    strategy: Literal["rolling", "stop-first"] = "rolling"
-    """`rolling`: the new instances are routed before the old ones go. `stop-first`: the old ones are gone before the
-    new ones start, for apps that must not run twice."""
+    strategy: Literal["rolling", "blue-green", "canary", "stop-first", "one-at-a-time"] = "rolling"
+    """`rolling`: new instances are routed before old ones go, step by step. `blue-green`: all new ones stand beside
+    the old ones, found at `preview.<app>.…`, before all requests move at once. `canary`: the new release gets more and
+    more of the requests. `stop-first`: the old ones are gone before the new ones start, for apps that must not run
+    twice. `one-at-a-time`: one old instance has ended before one new one starts, so that never more run than before."""
     step: int = Field(default=1, ge=1, le=100)
-    """Instances more than `replicas` that may run meanwhile."""
+    """Instances more than `replicas` that may run meanwhile (`rolling`)."""
+    preview: Pause = timedelta()
+    """How long the new instances wait at their preview host before requests move (`blue-green`); `person`: until
+    `pier deployment continue`."""
+    stages: list[Stage] = []
+    """The shares before all requests (`canary`), rising. Default: 10 % and 50 %, a minute each."""
+    watch: Duration = timedelta()
+    """How long the new release must hold out with all requests before the deployment is done. One instance that ends
+    in this time makes it go back."""
+    gate: Gate | None = None
+    """What the gateways must have counted of the new release. Default: nothing is demanded."""
+    hooks: Hooks = Hooks()
+    """Commands before and after."""
     deadline: Span = timedelta(minutes=2)
     """Time from start to healthy and routed; a deployment that takes longer fails and goes back."""
     drain: Duration = timedelta(seconds=30)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pierhead.appfile import schema
 from pierhead.model import app as model
 from pierhead.model.policy import Https, Policy
@@ -75,14 +77,35 @@ def _health(app: schema.App) -> model.Health:
     )
 
 
+_STAGES = (model.Stage(10, timedelta(minutes=1)), model.Stage(50, timedelta(minutes=1)))
+
+
 def _deploy(deploy: schema.Deploy) -> model.Deploy:
+    strategy = model.Strategy(deploy.strategy)
     return model.Deploy(
-        strategy=model.Strategy(deploy.strategy),
+        strategy=strategy,
         step=deploy.step,
+        stages=_stages(strategy, deploy),
+        watch=deploy.watch,
+        gate=model.Gate(deploy.gate.max_error_rate, deploy.gate.min_requests) if deploy.gate else None,
+        hooks=_hooks(deploy.hooks),
         deadline=deploy.deadline,
         drain=deploy.drain,
         stop=deploy.stop,
     )
+
+
+def _stages(strategy: model.Strategy, deploy: schema.Deploy) -> tuple[model.Stage, ...]:
+    """Blue-green is one stage without requests; the last one, with all of them, is never listed."""
+    if strategy is model.Strategy.BLUE_GREEN:
+        return (model.Stage(0, deploy.preview),)
+    if strategy is model.Strategy.CANARY:
+        return tuple(model.Stage(one.percent, one.pause) for one in deploy.stages) or _STAGES
+    return ()
+
+
+def _hooks(hooks: schema.Hooks) -> model.Hooks:
+    return model.Hooks(tuple(hooks.pre_deploy or ()), tuple(hooks.post_deploy or ()), hooks.limit)
 
 
 def _build(build: schema.Build) -> model.BuildSpec:

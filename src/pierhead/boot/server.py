@@ -22,6 +22,7 @@ from pierhead.build import loop as build_loop
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks
 from pierhead.release import loop as release_loop
+from pierhead.release import simulate
 from pierhead.settings import Settings
 from pierhead.store import session, tokens
 from pierhead.wire.docker.client import Engine
@@ -60,7 +61,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
             await tokens.ensure(db, "admin", _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))
         await accept(context)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_serve(app.create(context, status), listener, ready), name="api")
+            group.create_task(_serve(app.create(context, status, simulate.steps), listener, ready), name="api")
             group.create_task(build_loop.run(context), name="build")
             group.create_task(release_loop.run(context), name="release")
 

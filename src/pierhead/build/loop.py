@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pierhead import appfile
 from pierhead.build import image, kitchen, source, started
 from pierhead.build.source import Commit
 from pierhead.build.transcript import Transcript
-from pierhead.control import accesses, builds, releases
+from pierhead.control import accesses, builds, environments, releases
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks, units
 from pierhead.kit.backoff import Backoff
 from pierhead.model.app import Spec
 from pierhead.model.build import Build, BuildState
+from pierhead.model.environment import STANDARD
 from pierhead.store.releases import Image
 
 _log = logging.getLogger(__name__)
@@ -26,7 +28,6 @@ _LOOK = timedelta(milliseconds=500)
 _TOGETHER = timedelta(milliseconds=100)
 """Lines of that time are written at once."""
 _APP_FILE = "pier.yaml"
-STANDARD_ENVIRONMENTS = ("dev", "staging", "production")
 
 
 async def run(ctx: Context) -> None:
@@ -116,7 +117,7 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
     await tasks.whole(builds.resolved(ctx, build.id, commit.id, commit.subject))
     await log("commit", f"{commit.id[:10]} {commit.subject}")
     text = await source.read(repository, commit.id, _APP_FILE)
-    spec = _spec(build, text)
+    spec = _spec(build, text, await environments.names(ctx))
     told = ctx.settings.build
     request = image.Request(
         app=build.app,
@@ -159,20 +160,20 @@ async def _fetch(ctx: Context, build: Build) -> Commit:
     return await source.fetch(repository, build.source, build.ref, how)
 
 
-def _spec(build: Build, text: bytes | None) -> Spec:
+def _spec(build: Build, text: bytes | None, known: Sequence[str]) -> Spec:
     """What the commit's app file says for the build's environment. Raises: Invalid."""
     if text is None:
         raise errors.Invalid(
             f"The commit has no {_APP_FILE}.", hint="`pier init` writes one by looking at the repository; commit it."
         )
     file = appfile.read(text, _APP_FILE)
-    known = dict.fromkeys([*STANDARD_ENVIRONMENTS, *file.environments()])
+    known = list(dict.fromkeys([*known, *file.environments()]))
     if build.environment and build.environment not in known:
         raise errors.Invalid(
             f"There is no environment {build.environment!r}: {', '.join(known)}.",
-            hint=f"Name it in {_APP_FILE} under `environments` to have it.",
+            hint=f"`pier environment create {build.environment}` makes one, or name it in {_APP_FILE}.",
         )
-    spec = file.spec(build.environment or STANDARD_ENVIRONMENTS[0])
+    spec = file.spec(build.environment or STANDARD[0])
     if spec.app != build.app:
         raise errors.Invalid(
             f"{_APP_FILE} is of the app {spec.app!r}, and this is a build of {build.app!r}.",

@@ -81,7 +81,7 @@ async def releases(app: App, environment: Environment = "", as_json: console.Jso
             [
                 r["name"],
                 r["environment"],
-                "current" if r["is_current"] else "",
+                "current" if r["is_current"] else "barred" if r["barred"] else "",
                 r["commit"][:10],
                 r["subject"],
                 r["created_at"][:19],
@@ -101,7 +101,7 @@ async def rollback(
 ) -> None:
     """Go back to an earlier release, its image and its config."""
     async with session.connected() as api:
-        body = {"release": _number(release)} if release else {}
+        body = {"release": number(release)} if release else {}
         started = await api.post(f"/apps/{app}/environments/{environment}/rollback", body)
         await progress.deployment(api, started["id"], quiet=as_json)
         place = await api.get(f"/apps/{app}/environments/{environment}")
@@ -155,7 +155,8 @@ async def remove(
     console.emit({"removed": app} if as_json else f"{app} is removed.", as_json)
 
 
-def _number(release: str) -> int:
+def number(release: str) -> int:
+    """`v3` as 3. Raises: Invalid."""
     text = release.removeprefix("v")
     if not text.isdecimal():
         raise errors.Invalid(

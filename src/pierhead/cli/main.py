@@ -22,6 +22,9 @@ COMMANDS: Mapping[str, str] = {
     "releases": "apps",
     "rollback": "apps",
     "restart": "apps",
+    "receipt": "deployment",
+    "plan": "promote",
+    "promote": "promote",
     "scale": "apps",
     "remove": "apps",
     "routes": "routes",
@@ -42,6 +45,9 @@ COMMANDS: Mapping[str, str] = {
 
 GROUPS: Mapping[str, str] = {
     "builds": "builds",
+    "deployment": "deployment",
+    "release": "release",
+    "environment": "environment",
     "variable": "variable",
     "secret": "secret",
     "hook": "hook",

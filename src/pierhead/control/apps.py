@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from pierhead.control.context import Context
 from pierhead.kit import clock, errors
+from pierhead.model.environment import Environment
 from pierhead.model.release import Release
-from pierhead.store import apps, deployments, releases
+from pierhead.store import apps, deployments, environments, releases
 from pierhead.store.deployments import Deployment
 from pierhead.store.session import Connection
 
@@ -31,6 +32,8 @@ class Place:
     urls: tuple[str, ...]
     is_in_maintenance: bool = False
     """Gateways show the maintenance page instead of it."""
+    blocked: str = ""
+    """Why the deployment may not begin yet; empty: it may."""
 
 
 async def places(ctx: Context, app: str = "") -> Sequence[Place]:
@@ -38,7 +41,8 @@ async def places(ctx: Context, app: str = "") -> Sequence[Place]:
     async with ctx.store.read() as db:
         if app and await apps.find(db, app) is None:
             raise errors.NotFound(f"There is no app {app!r}.", hint="`pier ps` lists the apps.")
-        return [await _place(ctx, db, environment) for environment in await apps.environments(db, app)]
+        known = await environments.known(db)
+        return [await _place(ctx, db, environment, known) for environment in await apps.environments(db, app)]
 
 
 async def place(ctx: Context, app: str, environment: str) -> Place:
@@ -83,7 +87,9 @@ async def remove(ctx: Context, app: str) -> None:
     ctx.release_wanted.set()
 
 
-async def _place(ctx: Context, db: Connection, environment: apps.Environment) -> Place:
+async def _place(
+    ctx: Context, db: Connection, environment: apps.Environment, known: Mapping[str, Environment]
+) -> Place:
     release = await releases.find(db, environment.release_id) if environment.release_id else None
     moving = await deployments.current(db, environment.app, environment.name)
     wanted = environment.replicas
@@ -96,7 +102,15 @@ async def _place(ctx: Context, db: Connection, environment: apps.Environment) ->
         wanted_replicas=wanted,
         urls=_urls(ctx, environment, release),
         is_in_maintenance=environment.is_in_maintenance,
+        blocked=_blocked(known.get(environment.name, Environment(environment.name)), moving),
     )
+
+
+def _blocked(environment: Environment, moving: Deployment | None) -> str:
+    """Why it may not begin; going back always may."""
+    if moving is None or moving.kind == "rollback":
+        return ""
+    return environment.blocked(moving.id, moving.approvals, clock.now())
 
 
 def _urls(ctx: Context, environment: apps.Environment, release: Release | None) -> tuple[str, ...]:
@@ -107,7 +121,8 @@ def _urls(ctx: Context, environment: apps.Environment, release: Release | None) 
     found = []
     for position, port in enumerate(release.spec.ports):
         if port.protocol.value in ("http", "grpc"):
-            names = ctx.domains.hosts(environment.app, environment.name, port, is_first=position == 0)
+            domains = ctx.domains.of(release.spec, environment.name)
+            names = domains.hosts(environment.app, environment.name, port, is_first=position == 0)
             suffix = "" if gateway.http_port == 80 else f":{gateway.http_port}"
             found += [f"http://{name}{suffix}" + ("" if path == "/" else path) for name in names for path in port.paths]
         if port.service_port:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pierhead.control import redaction
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model.app import NAME
@@ -98,9 +99,12 @@ async def note(ctx: Context, build_id: int, step: str, text: str) -> None:
 
 
 async def note_all(ctx: Context, build_id: int, lines: Sequence[tuple[str, str]]) -> None:
-    """Lines of the build's log, each with its step, in one transaction."""
+    """Lines of the build's log, each with its step, in one transaction. No secret of the app is in them."""
+    async with ctx.store.read() as db:
+        app = (await found(db, build_id)).app
+    redactor = await redaction.of(ctx, app)
     async with ctx.store.write() as db:
-        await journal.add_all(db, Subject.BUILD, build_id, lines)
+        await journal.add_all(db, Subject.BUILD, build_id, [(step, redactor.text(text)) for step, text in lines])
     ctx.journal_grew.set()
 
 

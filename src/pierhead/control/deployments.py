@@ -43,9 +43,44 @@ async def note(ctx: Context, deployment_id: int, step: str, text: str) -> None:
     ctx.journal_grew.set()
 
 
-async def started(ctx: Context, deployment_id: int) -> None:
+async def shared(ctx: Context, deployment_id: int, share: int) -> None:
+    """Routes give the new release that percentage of the requests, from the next look on."""
     async with ctx.store.write() as db:
-        await deployments.set_state(db, deployment_id, DeploymentState.RUNNING)
+        await deployments.set_share(db, deployment_id, share)
+
+
+async def proceed(ctx: Context, deployment_id: int, author: str) -> Deployment:
+    """It need not wait at its present share any more. Raises: NotFound, Conflict (it had ended)."""
+    deployment = await find(ctx, deployment_id)
+    async with ctx.store.write() as db:
+        if not await deployments.set_continued(db, deployment_id, deployment.share or 0):
+            raise errors.Conflict(f"Deployment {deployment_id} has ended already: {deployment.state}.")
+        await journal.add(db, Subject.DEPLOYMENT, deployment_id, "continue", f"{author} continues it.")
+    ctx.release_wanted.set()
+    ctx.journal_grew.set()
+    return await find(ctx, deployment_id)
+
+
+async def approve(ctx: Context, deployment_id: int, author: str) -> Deployment:
+    """One more person lets it begin; the same one counts once. Raises: NotFound, Conflict (it had ended)."""
+    deployment = await find(ctx, deployment_id)
+    async with ctx.store.write() as db:
+        if not await deployments.approve(db, deployment_id, list(dict.fromkeys([*deployment.approvals, author]))):
+            raise errors.Conflict(f"Deployment {deployment_id} has ended already: {deployment.state}.")
+        await journal.add(db, Subject.DEPLOYMENT, deployment_id, "approve", f"{author} approves it.")
+    ctx.release_wanted.set()
+    ctx.journal_grew.set()
+    return await find(ctx, deployment_id)
+
+
+async def hooked(ctx: Context, deployment: Deployment, name: str, said: str, lines: Sequence[str]) -> None:
+    """A hook has ended: `succeeded`, or why it did not, and the last lines that it wrote."""
+    async with ctx.store.write() as db:
+        if lines:
+            await journal.add(db, Subject.DEPLOYMENT, deployment.id, "log", "\n".join(lines))
+        await journal.add(db, Subject.DEPLOYMENT, deployment.id, name, said)
+        await deployments.set_hooks(db, deployment.id, {**deployment.hooks, name: said})
+    ctx.journal_grew.set()
 
 
 async def succeeded(ctx: Context, deployment: Deployment, text: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pierhead.control.channels import Where
@@ -33,6 +33,8 @@ class Cluster:
     services: Mapping[Place, Sequence[Service]]
     tasks: Mapping[str, Sequence[Task]]
     """By the id of their service."""
+    jobs: Mapping[Place, Sequence[Service]] = field(default_factory=dict)
+    """What runs once beside a release, instead of serving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,14 @@ async def cluster(ctx: Context, app: str = "", environment: str = "") -> Cluster
     labels = {Label.CLUSTER: ctx.settings.cluster} | {label: value for label, value in chosen.items() if value}
     by_place: dict[Place, list[Service]] = defaultdict(list)
     by_service: dict[str, list[Task]] = defaultdict(list)
+    jobs: dict[Place, list[Service]] = defaultdict(list)
     for service in await services.listing(ctx.engine, labels):
-        by_place[place(service.labels)].append(service)
+        found = jobs if Label.JOB in service.labels else by_place
+        found[place(service.labels)].append(service)
     for task in await tasks.listing(ctx.engine, labels):
         error = dot_pier.explained(task.error, ctx.settings.mount)
         by_service[task.service].append(replace(task, error=error))
-    return Cluster(by_place, by_service)
+    return Cluster(by_place, by_service, jobs)
 
 
 async def endpoints(ctx: Context, names: Iterable[str]) -> list[Endpoint]:

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pierhead.control import apps, instances, sources
+from pierhead.control import apps, instances, redaction, sources
 from pierhead.control.context import Context
 from pierhead.control.sources import Following, Problem, Source
 from pierhead.kit import clock, errors
@@ -67,7 +67,10 @@ async def lines(ctx: Context, app: str, environment: str, wanted: Wanted) -> Asy
 
 
 async def last(ctx: Context, service: Service, count: int) -> list[str]:
-    """The last lines that the service's containers wrote, ended ones included, as far as their nodes answer now."""
+    """The last lines that the service's containers wrote, ended ones included, as far as their nodes answer now.
+
+    No secret is in them.
+    """
     app, environment = instances.place(service.labels)
     there = (await instances.cluster(ctx, app, environment)).tasks.get(service.id, ())
     mine = [sources.source(service, task) for task in there if task.container]
@@ -77,7 +80,8 @@ async def last(ctx: Context, service: Service, count: int) -> list[str]:
             texts = [line.text async for line in found if isinstance(line, LogLine)]
     except (errors.Unavailable, TimeoutError):
         return []
-    return texts[-count:]
+    redactor = await redaction.of(ctx, app, environment)
+    return [redactor.text(text) for text in texts[-count:]]
 
 
 # What is there

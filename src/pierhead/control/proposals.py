@@ -11,7 +11,7 @@ from pierhead.model import names, reference
 from pierhead.model.app import Port, Protocol, Spec, host_name, service_name
 from pierhead.model.reference import Address
 from pierhead.model.release import Release
-from pierhead.store import apps, config, deployments, journal, ports, releases, secrets
+from pierhead.store import apps, config, deployments, environments, journal, ports, releases, secrets
 from pierhead.store.deployments import Deployment, Move
 from pierhead.store.journal import Subject
 from pierhead.store.releases import Config, Image
@@ -52,6 +52,8 @@ async def submit(ctx: Context, db: Connection, proposal: Proposal) -> Deployment
 
 async def complete(ctx: Context, db: Connection, proposal: Proposal) -> tuple[Spec, Config]:
     """The spec and config that a release made now would have. Raises: as `submit`."""
+    holds = await environments.find(db, proposal.environment)
+    proposal = replace(proposal, spec=holds.applied(proposal.spec))
     await _check_names(ctx, db, proposal)
     versions = await _versions(db, proposal)
     revision, variables = await config.effective(db, proposal.app, proposal.environment)

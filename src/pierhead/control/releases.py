@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pierhead import appfile
 from pierhead.control import proposals
 from pierhead.control.context import Context
 from pierhead.control.proposals import Proposal
@@ -89,12 +90,45 @@ async def rollback(ctx: Context, app: str, environment: str, number: int | None,
                 f"{app} has no release in {environment}.", hint=f"`pier deploy --environment {environment}` makes one."
             )
         release = await _earlier(db, place) if number is None else await _numbered(db, app, environment, number)
+        refuse_barred(release)
         move = Move("rollback", place.release_id, release.id, author)
         deployment = await deployments.add(db, app, environment, move)
         await journal.add(db, Subject.DEPLOYMENT, deployment.id, "rollback", f"To {release.name}: {release.subject}")
     ctx.release_wanted.set()
     ctx.journal_grew.set()
     return deployment
+
+
+async def bar(ctx: Context, app: str, environment: str, number: int, reason: str) -> Release:
+    """Nobody may go back to it or promote it, for that reason; empty: everybody may again. What runs, runs on.
+
+    Raises: NotFound.
+    """
+    async with ctx.store.write() as db:
+        await _existing(db, app)
+        release = await _numbered(db, app, environment, number)
+        await releases.bar(db, release.id, reason)
+    return await find(ctx, release.id)
+
+
+def refuse_barred(release: Release) -> None:
+    """Raises: Conflict."""
+    if release.barred:
+        raise errors.Conflict(
+            f"{release.app} {release.name} in {release.environment} is barred: {release.barred}",
+            hint=f"`pier release unbar {release.app} {release.name}` lifts that.",
+        )
+
+
+def spec_in(release: Release, environment: str) -> Spec:
+    """What the release's `pier.yaml` says for an environment. Raises: Conflict (it was not kept), Invalid."""
+    if not release.file and environment == release.environment:
+        return release.spec
+    if not release.file:
+        raise errors.Conflict(
+            f"The pier.yaml of {release.app} {release.name} was not kept.", hint="`pier deploy` makes a new release."
+        )
+    return appfile.read(release.file.encode()).spec(environment)
 
 
 async def again(ctx: Context, db: Connection, environment: apps.Environment, kind: str, author: str) -> Deployment:
@@ -109,8 +143,9 @@ async def again(ctx: Context, db: Connection, environment: apps.Environment, kin
             f"{environment.app} has no release in {environment.name}.",
             hint=f"`pier deploy --environment {environment.name}` makes one.",
         )
+    spec = spec_in(release, environment.name)
     image = releases.Image(release.image, release.commit, release.subject, release.file, release.image_config)
-    return await proposals.submit(ctx, db, Proposal(environment.name, release.spec, image, kind, author))
+    return await proposals.submit(ctx, db, Proposal(environment.name, spec, image, kind, author))
 
 
 async def restart(ctx: Context, app: str, environment: str, author: str) -> Deployment:
@@ -145,7 +180,8 @@ async def _earlier(db: Connection, place: apps.Environment) -> Release:
     """The release that ran before the present one came."""
     for deployment in await deployments.listing(db, place.app, place.name):
         came = deployment.state.value == "succeeded" and deployment.to_release_id == place.release_id
-        if came and deployment.from_release_id and (found := await releases.find(db, deployment.from_release_id)):
+        found = await releases.find(db, deployment.from_release_id) if came else None
+        if found and not found.barred:
             return found
     raise errors.Conflict(
         f"{place.app} has no earlier release in {place.name} to go back to.",

@@ -71,6 +71,8 @@ class Pool:
     policy: Policy = PLAIN
     paths: tuple[str, ...] = ()
     """The paths that lead here, where the policy puts another in their place."""
+    release: str = ""
+    """Only its instances; empty: all of the service."""
 
     @property
     def keys(self) -> tuple[slots.Key | None, ...]:
@@ -180,6 +182,7 @@ def _has_same_routes(before: Snapshot, now: Snapshot) -> bool:
 def pool_name(route: Route) -> str:
     """Routes that differ in what is done with a request have pools of their own."""
     plain = f"{route.protocol.value}:{route.service}" if route.service else "redirect"
+    plain += f":{route.release}" if route.release else ""
     if route.policy == PLAIN and plain != "redirect":
         return plain
     told = json.dumps([policies.document(route.policy), _paths(route)], sort_keys=True)
@@ -263,6 +266,8 @@ def _pool(name: str, draft: Draft, snapshot: Snapshot, held: Held, before: Drawn
     former = before.layout.pools.get(name) if before else None
     if before and former and _is_same(before, snapshot, draft, name):
         return former
+    if route.release:
+        endpoints = tuple(one for one in endpoints if one.release == route.release)
     by_key = _by_key(endpoints)
     if not route.service:
         return Pool(name, "", route.protocol, (), policy=route.policy)
@@ -276,7 +281,7 @@ def _pool(name: str, draft: Draft, snapshot: Snapshot, held: Held, before: Drawn
     if route.policy.sticky:  # a server that only drains still gets whoever comes back to it
         servers = tuple(replace(one, mode=Mode.MAINT) if one.mode == Mode.DRAIN else one for one in servers)
     unusable = _unusable(route.service, endpoints)
-    return Pool(name, route.service, route.protocol, servers, unusable, route.policy, _paths(route))
+    return Pool(name, route.service, route.protocol, servers, unusable, route.policy, _paths(route), route.release)
 
 
 def _is_same(before: Drawn, now: Snapshot, draft: Draft, name: str) -> bool:

@@ -78,9 +78,14 @@ def difference(loaded: Loaded, head: str, pools: Mapping[str, Pool], homes: Home
 def plan(pools: Iterable[Pool], actual: Actual, homes: Homes, loaded: Loaded, maps: Iterable[Map] = ()) -> Plan:
     """Runtime commands for `pools` and `maps`, in the order that loses no request."""
     steps = [step for pool in pools for step in _pool(pool, homes.backend(pool.name), actual, loaded)]
-    ready = [step for step in steps if step.kind == Mode.READY]
+    ready = sorted((step for step in steps if step.kind == Mode.READY), key=_gives_nothing)
     rest = [step for step in steps if step.kind != Mode.READY]
     return Plan((*ready, *(step for one in maps for step in _map(one)), *rest))
+
+
+def _gives_nothing(step: Step) -> bool:
+    """Who is to get requests comes before who gets none any more: at no moment does nobody."""
+    return any(command.endswith(" weight 0") for command in step.data)
 
 
 def held(actual: Actual, homes: Homes) -> dict[str, tuple[slots.Key | None, ...]]:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import gcd, lcm
 
+from pierhead.model.route import REST
+
 Key = tuple[str, int]
 """Address and port: what makes two servers the same server."""
 
@@ -73,12 +75,12 @@ def weights(servers: Sequence[tuple[str, int]], declared: Mapping[str, int]) -> 
     """
     if not declared:
         return [own for _, own in servers]
+    sides = [(release if release in declared or REST not in declared else REST, own) for release, own in servers]
     total: dict[str, int] = {}
-    for release, own in servers:
-        total[release] = total.get(release, 0) + own
+    for side, own in sides:
+        total[side] = total.get(side, 0) + own
     shares = [
-        Fraction(declared.get(release, DEFAULT_WEIGHT) * own, total[release]) if own else Fraction(0)
-        for release, own in servers
+        Fraction(declared.get(side, DEFAULT_WEIGHT) * own, total[side]) if own else Fraction(0) for side, own in sides
     ]
     return _whole(shares)
 

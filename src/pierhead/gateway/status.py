@@ -20,6 +20,7 @@ from pierhead.gateway import apply, listing, metrics, plan
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.layout import Mode, Pool, Server
+from pierhead.gateway.meter import Meter
 from pierhead.kit import clock, errors
 from pierhead.model.instance import Endpoint, State
 from pierhead.wire.haproxy import master, records
@@ -52,7 +53,7 @@ async def serve(proxy: Proxy, known: Known) -> web.AppRunner:
     """The API answers at the admin address until the runner is cleaned up. Raises: Conflict (the port is taken)."""
     app = web.Application()
     app.add_routes([web.get("/v1/status", _Status(proxy, known).answer)])
-    app.add_routes([web.get("/v1/services/{name}", _Service(proxy, known).answer)])
+    app.add_routes([web.get("/v1/services/{name}", _Service(proxy, known, Meter()).answer)])
     app.add_routes([web.get("/v1/routes", _Routes(proxy, known).answer)])
     app.add_routes([web.get("/metrics", _Metrics(proxy, known).answer)])
     runner = web.AppRunner(app, access_log=None)
@@ -106,34 +107,35 @@ async def overview(proxy: Proxy, known: Known) -> dict[str, object]:
     }
 
 
-async def servers(proxy: Proxy, service: str) -> list[Seen] | None:
-    """Every endpoint of a service in the order of their ids; None when no route leads to it.
+async def servers(proxy: Proxy, service: str, meter: Meter) -> list[Seen] | None:
+    """Every endpoint of a service in the order of their ids; None when no route leads to it. `meter` has counted.
 
     Raises: Unavailable (what HAProxy does cannot be known).
     """
     end = clock.now() + PATIENCE
     while True:
         try:
-            return await _servers(proxy, service)
+            return await _servers(proxy, service, meter)
         except errors.Unavailable:  # during a reload the master does not answer
             if clock.now() > end:
                 raise
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _servers(proxy: Proxy, service: str) -> list[Seen] | None:
+async def _servers(proxy: Proxy, service: str, meter: Meter) -> list[Seen] | None:
     pools = [proxy.layout.pools[name] for name in proxy.layout.draft.pools_of.get(service, ())]
     if not pools:
         return None
     processes = await _processes(proxy)
     found: dict[str, Seen] = {}
-    for pool in pools:
-        for seen in await _pool(proxy, pool, processes):
-            found[seen.id] = _joined(found[seen.id], seen) if seen.id in found else seen
+    for pool in sorted(pools, key=lambda pool: bool(pool.release)):
+        for seen in await _pool(proxy, pool, processes, meter):
+            found[seen.id] = _joined(found[seen.id], seen, pool) if seen.id in found else seen
+    meter.keep((processes.worker, *processes.old) if processes else ())
     return [found[id_] for id_ in sorted(found)]
 
 
-async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None) -> list[Seen]:
+async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None, meter: Meter) -> list[Seen]:
     """Every worker is asked by its pid, so that a reload meanwhile hides none."""
     socket, backend = proxy.frame.master, proxy.homes.backend(pool.name)
     actual: Sequence[records.Server] = ()
@@ -141,8 +143,11 @@ async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None) -
     if processes and processes.worker:
         actual = await master.servers(socket, processes.worker, [backend])
         loads += await master.loads(socket, processes.worker, [backend])
+        meter.read(pool, processes.worker, loads)
     for pid in processes.old if processes else ():
-        loads += await master.loads(socket, pid, proxy.homes.everywhere(pool.name))
+        said = await master.loads(socket, pid, proxy.homes.everywhere(pool.name))
+        meter.read(pool, pid, said)
+        loads += said
     by_name = {server.name: server for server in actual}
     sums: dict[str, tuple[int, int]] = {}
     for load in loads:
@@ -170,8 +175,11 @@ def _seen(
     )
 
 
-def _joined(one: Seen, other: Seen) -> Seen:
-    """One endpoint in two pools: it gets requests when one of them sends some."""
+def _joined(one: Seen, other: Seen, pool: Pool) -> Seen:
+    """One endpoint in two pools: it gets requests when one of them sends some. A pool of one release alone is a
+    preview, and says nothing of what the service's own requests do."""
+    if pool.release:
+        return replace(one, requests=one.requests + other.requests)
     state = min(one.state, other.state, key=_ORDER.index)
     return replace(one, state=state, requests=one.requests + other.requests)
 
@@ -211,17 +219,19 @@ class _Status:
 class _Service:
     proxy: Proxy
     known: Known
+    meter: Meter
 
     async def answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         try:
-            found = await servers(self.proxy, name)
+            found = await servers(self.proxy, name, self.meter)
         except errors.Unavailable as error:
             return _json({"error": error.message}, status=503)
         if found is None:
             return _json({"error": f"no route leads to a service {name}"}, status=404)
         listed = [{field: getattr(seen, field) for field in Seen.__dataclass_fields__} for seen in found]
-        return _json({"service": name, "index": self.proxy.index, "servers": listed})
+        counted = {release: asdict(count) for release, count in self.meter.of(name).items()}
+        return _json({"service": name, "index": self.proxy.index, "servers": listed, "releases": counted})
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -33,6 +33,12 @@ class Strategy(StrEnum):
     """New instances are raised step by step beside the old ones, which leave as the new ones are routed."""
     STOP_FIRST = "stop-first"
     """The old instances are gone before the first new one starts: for apps that must not run twice."""
+    ONE_AT_A_TIME = "one-at-a-time"
+    """One old instance has ended before one new one starts: never more run than before."""
+    BLUE_GREEN = "blue-green"
+    """All new instances stand beside the old ones before all requests move to them at once."""
+    CANARY = "canary"
+    """The new release is given more and more of the requests."""
 
 
 class Network(StrEnum):
@@ -99,10 +105,45 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A share of the requests that the new release gets for a while."""
+
+    percent: int
+    pause: timedelta | None = timedelta()
+    """Before the next share; None: until a person continues."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the gateways' counters must say of the new release."""
+
+    max_error_rate: float
+    """0…1: more failed requests than that end the deployment."""
+    min_requests: int = 100
+    """Fewer decide nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Commands that run once, in the image of the new release, with its variables and secrets."""
+
+    pre_deploy: tuple[str, ...] = ()
+    """Before its first instance starts."""
+    post_deploy: tuple[str, ...] = ()
+    """When all requests go to it, before the deployment is done."""
+    limit: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
 class Deploy:
     strategy: Strategy = Strategy.ROLLING
     step: int = 1
     """How many instances more than `replicas` may run while the new ones are raised."""
+    stages: tuple[Stage, ...] = ()
+    watch: timedelta = timedelta()
+    """How long the new release must hold out with all requests before the old one is given up."""
+    gate: Gate | None = None
+    hooks: Hooks = Hooks()
     deadline: timedelta = timedelta(minutes=2)
     """How long the new instances may take from start to healthy and routed before the deployment fails."""
     drain: timedelta = timedelta(seconds=30)
@@ -150,6 +191,8 @@ class Spec:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Node labels that an instance's node must have."""
     build: BuildSpec = BuildSpec()
+    zone: str = ""
+    """A further domain in which its names are: that of its environment when it was released; empty: none."""
 
     @property
     def own_ports(self) -> tuple[Port, ...]:
@@ -186,6 +229,10 @@ class Domains:
         if environment in self.further:
             own.append(f"{app}.{self.further[environment]}")
         return (*(name if is_first else f"{port.name}.{name}" for name in own), *port.hosts)
+
+    def of(self, spec: Spec, environment: str) -> Domains:
+        """With the domain that the release's environment had when it was made."""
+        return replace(self, further={**self.further, environment: spec.zone}) if spec.zone else self
 
 
 def host_name(app: str, environment: str, domain: str) -> str:

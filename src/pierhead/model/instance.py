@@ -16,6 +16,8 @@ class Label:
     ENVIRONMENT = "pier.environment"
     RELEASE = "pier.release"
     """`v3`"""
+    JOB = "pier.job"
+    """`pre_deploy`, `post_deploy`, `run`: it runs once and serves nothing."""
     PORTS = "pier.ports"
     """JSON: `[{"name": "web", "port": 8000, "protocol": "http", "service": "notes-dev"}]`"""
     HEALTH = "pier.health"

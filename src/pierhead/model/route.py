@@ -11,6 +11,8 @@ from pierhead.model.app import Protocol
 from pierhead.model.policy import PLAIN, Policy
 
 PREFIX = "pier/routes/"
+REST = "*"
+"""In weights: all releases together that are not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class Route:
     paths: tuple[str, ...] = ("/",)
     service_port: int | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
-    """Release (`v3`) → weight 0…256. A release that is not named has weight 100."""
+    """Release (`v3`) → weight 0…256; `*`: all together that are not named. Without it each of those has weight 100."""
+    release: str = ""
+    """Only the instances of this release; empty: all."""
     owner: str = ""
     """The cluster whose releases it leads to, and which keeps it; empty: a person wrote it."""
     policy: Policy = PLAIN
@@ -73,6 +77,7 @@ def document(route: Route) -> dict[str, Any]:
         "paths": list(route.paths),
         "service_port": route.service_port,
         "weights": dict(route.weights),
+        **({"release": route.release} if route.release else {}),
         "owner": route.owner,
         **policies.document(route.policy),
     }
@@ -100,6 +105,7 @@ def read(name: str, value: Any) -> Route:
         paths=_texts("paths", value.get("paths") or ["/"]),
         service_port=port,
         weights=weights,
+        release=str(value.get("release") or ""),
         owner=str(value.get("owner") or ""),
         policy=policy,
     )
@@ -146,8 +152,10 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "service_port": ("whole number", "The port of every gateway that leads here, whatever the name and path."),
     "weights": (
         "mapping",
-        "Release (`v3`) → its share of the requests, 0 to 256. A release that is not named has 100.",
+        "Release (`v3`) → its share of the requests, 0 to 256. `*` stands for all together that are not named; without "
+        "it each of those has 100.",
     ),
+    "release": ("text", "Only instances of this release: `v3`. Empty: all of the service."),
     "owner": ("text", "The cluster that keeps this route. Empty: a person does, and Pierhead leaves it alone."),
     **{name: (found.kind, found.text) for name, found in policies.FIELDS.items()},
 }

@@ -28,6 +28,8 @@ async def step(ctx: Context, wanted: Step, target: Release | None, known: Mappin
     """One step of a plan is done. Raises: Unavailable, Conflict (no host port is free), or what the engine refuses."""
     if wanted.kind == "create" and target:
         await _create(ctx, target, wanted.data)
+    elif wanted.kind == "run" and target:
+        await _run(ctx, target, wanted.data)
     elif wanted.kind == "scale":
         await _scale(ctx, known[wanted.target], wanted.data, target)
     elif wanted.kind == "remove":
@@ -77,6 +79,17 @@ async def _create(ctx: Context, release: Release, replicas: int) -> None:
         await services.create(ctx.engine, await _spec(ctx, release, replicas))
     except errors.Conflict:
         _log.debug("The engine service exists already.", extra={"release": release.name})
+
+
+async def _run(ctx: Context, release: Release, hook: str) -> None:
+    """The hook runs, or has run: its engine service stays until what became of it is written down."""
+    files = [await _secret(ctx, release, name) for name in release.secrets]
+    place = service.Place(ctx.settings.cluster, ctx.settings.mount)
+    try:
+        command = getattr(release.spec.deploy.hooks, hook)
+        await services.create(ctx.engine, service.job(place, release, files, hook, command))
+    except errors.Conflict:
+        _log.debug("The hook's engine service exists already.", extra={"release": release.name, "hook": hook})
 
 
 async def _create_one(ctx: Context, release: Release, replicas: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pierhead.control.nodes import Moving
 from pierhead.model.app import Strategy
 from pierhead.release.group import Group
-from pierhead.release.plan import Running, Target
+from pierhead.release.picture import Running, Target
 
 
 def raised(target: Target, group: Group | None, running: Running | None, moving: Moving) -> Target:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pierhead.control import apps, deployments, host_ports, instances, logs, nodes, releases
@@ -15,14 +15,21 @@ from pierhead.control.nodes import Moving
 from pierhead.kit import clock, errors
 from pierhead.kit.backoff import Backoff
 from pierhead.model.instance import Label
-from pierhead.model.release import DeploymentState, Release, engine_name
-from pierhead.model.route import Route
+from pierhead.model.receipt import Receipt
+from pierhead.model.release import DeploymentState, Release
+from pierhead.model.route import REST, Route
 from pierhead.model.step import Step
 from pierhead.release import apply, leaving, observe
-from pierhead.release.group import Group, groups
+from pierhead.release import jobs as release_jobs
+from pierhead.release.book import Book
+from pierhead.release.group import Group, Member, groups
 from pierhead.release.observe import Traffic
-from pierhead.release.plan import Running, Target, plan
-from pierhead.release.routes import routes
+from pierhead.release.picture import Running, Target
+from pierhead.release.plan import plan
+from pierhead.release.routes import Shares, routes
+from pierhead.release.scene import Clock, Scene, preview
+from pierhead.release.scene import target as aim
+from pierhead.release.scene import weights as weigh
 from pierhead.store.deployments import Deployment
 from pierhead.wire.docker.services import Service
 
@@ -43,6 +50,9 @@ class Memory:
     """When a deployment last got further: its deadline counts from there."""
     said: dict[int, str] = field(default_factory=dict)
     """What was written down last of a deployment that waits, so that it is written once."""
+    weights: dict[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    """How the requests of an environment were divided when that was last known."""
+    receipts: Book = field(default_factory=Book)
 
 
 async def run(ctx: Context) -> None:
@@ -69,122 +79,142 @@ async def cycle(ctx: Context, memory: Memory) -> timedelta:
     there = await instances.cluster(ctx)
     await host_ports.settle(ctx, {service.name for mine in there.services.values() for service in mine})
     places = await apps.places(ctx)
-    scenes = [await _scene(ctx, place) for place in places]
-    await apply.write_routes(
-        ctx,
-        {name: route for scene in scenes for name, route in scene.routes(ctx).items()},
-    )
-    look = _Look(there, await nodes.moving(ctx))
-    moving = [await _advance(ctx, scene, look, memory) for scene in scenes]
-    if look.nodes:
-        await nodes.proceed(ctx, look.nodes, is_ready=not look.staying)
+    looks = [await _look(ctx, place, there, memory) for place in places]
+    await apply.write_routes(ctx, {name: route for look in looks for name, route in _routes(ctx, look).items()})
+    drain = _Drain(await nodes.moving(ctx))
+    moving = [await _advance(ctx, look, drain, memory) for look in looks]
+    if drain.nodes:
+        await nodes.proceed(ctx, drain.nodes, is_ready=not drain.staying)
+        _log.info("Drains nodes.", extra={"waits": "; ".join(drain.staying)})
     known = {(place.app, place.environment) for place in places}
     ending = [await _end(ctx, there.services[orphan], there) for orphan in there.services.keys() - known]
-    return _MOVING if any(moving) or any(ending) or look.nodes else _RESTING
+    return _MOVING if any(moving) or any(ending) or drain.nodes else _RESTING
+
+
+@dataclass(frozen=True, slots=True)
+class _Drain:
+    """Nodes that are being drained."""
+
+    nodes: Moving
+    staying: list[str] = field(default_factory=list)
+    """Why they cannot be left yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What there is, for all environments."""
+    """One environment as it is seen now."""
 
-    there: Cluster
-    nodes: Moving
-    staying: list[str] = field(default_factory=list)
-    """Why nodes that are being drained cannot be left yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """One environment: where it is to go."""
-
-    place: Place
-    target: Release | None
+    scene: Scene
+    mine: Mapping[str, Group]
+    jobs: Sequence[Member]
+    target: Target | None
+    running: Sequence[Running]
+    weights: Mapping[str, int]
+    error: errors.PierError | None = None
+    """Why what runs could not be seen; then requests stay where they are."""
 
     @property
-    def routed(self) -> list[Release]:
-        """The releases whose names lead to it now, the newest first."""
-        current = self.place.release
-        return [one for one in (self.target, current if current != self.target else None) if one]
-
-    def routes(self, ctx: Context) -> dict[str, Route]:
-        is_in_maintenance = self.place.is_in_maintenance
-        return routes(self.routed, ctx.domains, ctx.settings.cluster, is_in_maintenance=is_in_maintenance)
+    def is_resting(self) -> bool:
+        return not self.scene.place.moving and not self.jobs and _is_settled(self.target, self.mine)
 
 
-async def _scene(ctx: Context, place: Place) -> _Scene:
-    return _Scene(place, await releases.find(ctx, place.moving.to_release_id) if place.moving else place.release)
+async def _look(ctx: Context, place: Place, there: Cluster, memory: Memory) -> _Look:
+    target = await releases.find(ctx, place.moving.to_release_id) if place.moving else place.release
+    scene = Scene(place, target, ctx.settings.cluster)
+    mine = groups(there.services.get((place.app, place.environment), ()), there.tasks)
+    jobs = release_jobs.of(scene, there)
+    key, moving = (place.app, place.environment), place.moving
+    wanted = await _target(ctx, scene, memory, jobs)
+    look = _Look(scene, mine, jobs, wanted, (), {})
+    if look.is_resting:
+        memory.weights.pop(key, None)
+        return look
+    try:
+        seen = await _seen(ctx, scene, mine.values())
+    except errors.PierError as error:
+        held = {target.name: moving.share, REST: 100 - moving.share} if target and moving and moving.share else {}
+        return replace(look, error=error, weights=memory.weights.get(key, held))
+    if moving:
+        await memory.receipts.add(ctx, moving, seen.traffic)
+        wanted = await _target(ctx, scene, memory, jobs)
+    weights = memory.weights[key] = weigh(scene, seen.running)
+    return replace(look, target=wanted, running=seen.running, weights=weights)
 
 
-async def _advance(ctx: Context, scene: _Scene, look: _Look, memory: Memory) -> bool:
+def _routes(ctx: Context, look: _Look) -> Mapping[str, Route]:
+    shares = Shares(look.weights, preview(look.scene), look.scene.place.is_in_maintenance)
+    return routes(look.scene.routed, ctx.domains, ctx.settings.cluster, shares)
+
+
+async def _advance(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> bool:
     """The environment's next steps are taken. True when it moves."""
-    place = scene.place
-    mine = groups(look.there.services.get((place.app, place.environment), ()), look.there.tasks)
-    target = _target(ctx, scene, memory)
-    if target and not place.moving and not look.nodes and _is_settled(target, mine):
-        return False
-    if not target and not mine:
+    place = look.scene.place
+    if look.is_resting and not (drain.nodes and look.mine):
         return False
     if not await apps.claim(ctx, place.app, place.environment, _LEASE):
-        look.staying.append(f"another server moves {place.app} in {place.environment}")
+        drain.staying.append(f"another server moves {place.app} in {place.environment}")
         return False
     try:
-        if any([await apply.tidy(ctx, group) for group in mine.values()]):
-            look.staying.append(f"{place.app} in {place.environment} is being tidied")
+        if look.error:
+            raise look.error
+        tidied = [await apply.tidy(ctx, group) for group in look.mine.values()]
+        if any([*tidied, await release_jobs.look(ctx, look.scene, look.jobs)]):
+            drain.staying.append(f"{place.app} in {place.environment} is being tidied")
             return True
-        running = await _running(ctx, scene, mine.values())
-        for step in plan(_around(target, mine, running, look), running).steps:
-            await _take(ctx, scene, step, mine, memory)
+        running = look.running or (await _seen(ctx, look.scene, look.mine.values())).running
+        for step in plan(_around(look, running, drain), running).steps:
+            await _take(ctx, look, step, memory)
     except errors.Invalid as error:
-        look.staying.append(str(error))
+        drain.staying.append(str(error))
         await _refuse(ctx, place, error)
     except errors.PierError as error:
-        look.staying.append(str(error))
+        drain.staying.append(str(error))
         await _say(ctx, place.moving, Step("wait", place.app, str(error)), memory)
         _log.warning("A step was not taken: %s", error, extra={"app": place.app, "environment": place.environment})
     return True
 
 
-def _around(target: Target | None, mine: Mapping[str, Group], running: Sequence[Running], look: _Look) -> Target | None:
+def _around(look: _Look, running: Sequence[Running], drain: _Drain) -> Target | None:
     """The target as it is while nodes are being drained."""
-    if target is None or not look.nodes:
+    target = look.target
+    if target is None or not drain.nodes:
         return target
-    group, seen = mine.get(target.name), next((one for one in running if one.name == target.name), None)
-    if why := leaving.reason(target, group, seen, look.nodes):
-        look.staying.append(why)
-    return leaving.raised(target, group, seen, look.nodes)
+    group, seen = look.mine.get(target.name), next((one for one in running if one.name == target.name), None)
+    if why := leaving.reason(target, group, seen, drain.nodes):
+        drain.staying.append(why)
+    return leaving.raised(target, group, seen, drain.nodes)
 
 
-def _target(ctx: Context, scene: _Scene, memory: Memory) -> Target | None:
-    place, release = scene.place, scene.target
-    if release is None:
-        return None
-    moving = None
-    if place.moving:
-        moving = clock.now() - memory.progress.setdefault(place.moving.id, clock.now())
-    deploy = release.spec.deploy
-    wanted = place.wanted_replicas
-    return Target(
-        name=engine_name(ctx.settings.cluster, release.app, release.environment, release.number),
-        replicas=release.spec.replicas if wanted is None else wanted,
-        strategy=deploy.strategy,
-        step=deploy.step,
-        moving=moving,
-        deadline=deploy.deadline,
-    )
+async def _target(ctx: Context, scene: Scene, memory: Memory, jobs: Sequence[Member]) -> Target | None:
+    moving, now = scene.place.moving, clock.now()
+    progress = memory.progress.setdefault(moving.id, now) if moving else now
+    receipt = await memory.receipts.of(ctx, moving) if moving else Receipt()
+    return aim(scene, Clock(now, progress), receipt, release_jobs.running(scene, jobs))
 
 
-def _is_settled(target: Target, mine: Mapping[str, Group]) -> bool:
+def _is_settled(target: Target | None, mine: Mapping[str, Group]) -> bool:
     """The engine has what is wanted, and nothing else."""
-    return [(group.name, group.replicas) for group in mine.values()] == [(target.name, target.replicas)] and not any(
+    wanted = [(target.name, target.replicas)] if target else []
+    return [(group.name, group.replicas) for group in mine.values()] == wanted and not any(
         group.spent or any(member.taken_ports for member in group.members) for group in mine.values()
     )
 
 
-async def _running(ctx: Context, scene: _Scene, mine: Iterable[Group]) -> list[Running]:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    running: Sequence[Running]
+    traffic: Traffic
+
+
+async def _seen(ctx: Context, scene: Scene, mine: Iterable[Group]) -> _Seen:
     found = {group.name: (group, await _release_of(ctx, group)) for group in mine}
-    seen = await observe.traffic(ctx, [release for _, release in found.values() if release])
-    since = scene.place.moving.created_at if scene.place.moving else None
-    return [observe.running(group, release.spec if release else None, seen, since) for group, release in found.values()]
+    known = [release for _, release in found.values() if release]
+    seen = await observe.traffic(ctx, [*known, scene.target] if scene.target else known)
+    running = [
+        observe.running(group, release.spec if release else None, seen, scene.since)
+        for group, release in found.values()
+    ]
+    return _Seen(running, seen)
 
 
 async def _release_of(ctx: Context, group: Group) -> Release | None:
@@ -194,19 +224,29 @@ async def _release_of(ctx: Context, group: Group) -> Release | None:
     return await releases.numbered(ctx, app, environment, int(number)) if number.isdecimal() else None
 
 
-async def _take(ctx: Context, scene: _Scene, step: Step, known: Mapping[str, Group], memory: Memory) -> None:
-    moving = scene.place.moving
+async def _take(ctx: Context, look: _Look, step: Step, memory: Memory) -> None:
+    moving = look.scene.place.moving
+    if moving and step.kind in ("done", "fail", "share"):
+        await memory.receipts.keep(ctx, moving)
     if step.kind == "done" and moving:
         if await deployments.succeeded(ctx, moving, f"{step.target}: {step.cause}"):
             _log.info("Deployed: %s.", step)
     elif step.kind == "fail" and moving:
-        await _fail(ctx, moving, step, known.get(step.target))
+        await _fail(ctx, moving, step, look.mine.get(step.target))
     else:
-        if step.kind != "wait":
-            await apply.step(ctx, step, scene.target, known)
-            if moving:
-                memory.progress[moving.id] = clock.now()
+        await _carry_out(ctx, look, step)
+        if moving and step.kind != "wait":
+            memory.progress[moving.id] = clock.now()
         await _say(ctx, moving, step, memory)
+
+
+async def _carry_out(ctx: Context, look: _Look, step: Step) -> None:
+    moving = look.scene.place.moving
+    if step.kind == "share" and moving:
+        await deployments.shared(ctx, moving.id, step.data)
+        _log.info("Took a step: %s.", step)
+    elif step.kind not in ("wait", "pause"):
+        await apply.step(ctx, step, look.scene.target, look.mine)
 
 
 async def _fail(ctx: Context, moving: Deployment, step: Step, group: Group | None) -> None:

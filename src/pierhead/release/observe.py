@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pierhead.control import instances
@@ -11,9 +11,10 @@ from pierhead.control.context import Context
 from pierhead.model import dot_pier
 from pierhead.model.app import Port, Protocol, Spec, service_name
 from pierhead.model.instance import GATEWAY_SERVICE, Endpoint, Meta, State
+from pierhead.model.receipt import Count
 from pierhead.model.release import Release
 from pierhead.release.group import Group
-from pierhead.release.plan import Running
+from pierhead.release.picture import Running
 from pierhead.wire.consul import health
 from pierhead.wire.docker.tasks import Task
 from pierhead.wire.gateway import client
@@ -25,11 +26,17 @@ class Traffic:
 
     endpoints: Sequence[Endpoint] = ()
     routed: frozenset[str] = frozenset()
-    """Ids of the endpoints that every live gateway sends requests to."""
+    """Ids of the endpoints that every live gateway can send requests to, also with no weight now."""
     reached: frozenset[str] = frozenset()
     """Ids of the endpoints that any live gateway still sends requests to."""
     gateways: int = 0
     """How many live gateways there are."""
+    attached: frozenset[str] = frozenset()
+    """Ids of the endpoints that any live gateway could send requests to, also with no weight now."""
+    counts: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
+    """Gateway and service → release → what went to it so far."""
+    draining: Mapping[str, int] = field(default_factory=dict)
+    """Endpoint that gets no new requests → those that it still has."""
 
 
 async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
@@ -38,10 +45,20 @@ async def traffic(ctx: Context, releases: Iterable[Release]) -> Traffic:
     if not names:
         return Traffic()
     live, _ = await health.service(ctx.catalog, GATEWAY_SERVICE, passing=True)
-    ready = [await _ready(ctx, f"{entry.address}:{entry.service.port}", names) for entry in live]
-    routed = frozenset.intersection(*ready) if ready else frozenset()
-    reached = frozenset[str]().union(*ready)
-    return Traffic(await instances.endpoints(ctx, names), routed, reached, len(live))
+    addresses = [f"{entry.address}:{entry.service.port}" for entry in live]
+    told = {(address, name): await ctx.gateways.service(address, name) for address in addresses for name in names}
+    servers = {address: [one for name in names for one in _servers(told[address, name])] for address in addresses}
+    ready = [frozenset(one.id for one in mine if one.state == client.READY) for mine in servers.values()]
+    every = [one for mine in servers.values() for one in mine]
+    return Traffic(
+        endpoints=await instances.endpoints(ctx, names),
+        routed=frozenset.intersection(*ready) if ready else frozenset(),
+        reached=frozenset(one.id for one in every if one.state == client.READY and one.weight),
+        gateways=len(live),
+        attached=frozenset[str]().union(*ready),
+        counts={f"{address}/{name}": _counts(answer) for (address, name), answer in told.items()},
+        draining={one.id: one.requests for one in every if one.state != client.READY and one.requests},
+    )
 
 
 def running(group: Group, spec: Spec | None, seen: Traffic, since: datetime | None = None) -> Running:
@@ -67,7 +84,8 @@ def running(group: Group, spec: Spec | None, seen: Traffic, since: datetime | No
         ready=len(ready),
         nodes=tuple(task.node for task in ready),
         forgetting=sum(task.is_being_forgotten for task in own),
-        serving=sum(_is_reached(task, seen) for task in alive),
+        attached=sum(_is_in(seen.attached, task, seen) for task in alive),
+        serving=sum(_is_in(seen.reached, task, seen) for task in alive),
         failures=len(ended),
         error=ended[-1].error if ended else "",
         waiting=(lost[-1] if lost else _why(wanted, spec, seen)) if len(ready) < group.replicas else "",
@@ -86,9 +104,9 @@ def _is_ready(task: Task, spec: Spec | None, seen: Traffic) -> bool:
     return task.is_running and all(_answers(port, mine, seen) for port in spec.ports)
 
 
-def _is_reached(task: Task, seen: Traffic) -> bool:
+def _is_in(ids: frozenset[str], task: Task, seen: Traffic) -> bool:
     mine = (endpoint.id for endpoint in seen.endpoints if endpoint.meta.get(Meta.INSTANCE) == task.container)
-    return not seen.reached.isdisjoint(mine)
+    return not ids.isdisjoint(mine)
 
 
 def _answers(port: Port, mine: Sequence[Endpoint], seen: Traffic) -> bool:
@@ -115,7 +133,13 @@ def _why(wanted: Sequence[Task], spec: Spec | None, seen: Traffic) -> str:
     return "not routed by every gateway yet" if seen.gateways else "no gateway has reported to the catalog"
 
 
-async def _ready(ctx: Context, address: str, names: Sequence[str]) -> frozenset[str]:
-    answers = [await ctx.gateways.service(address, name) for name in names]
-    servers = [server for answer in answers if answer for server in answer.servers]
-    return frozenset(server.id for server in servers if server.state == client.READY)
+def _servers(answer: client.Service | None) -> Sequence[client.Server]:
+    return answer.servers if answer else ()
+
+
+def _counts(answer: client.Service | None) -> Mapping[str, Count]:
+    told = answer.releases if answer else {}
+    return {
+        release: Count(one.requests, one.errors, one.failures, one.retries, one.response_ms)
+        for release, one in told.items()
+    }

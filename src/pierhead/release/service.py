@@ -70,6 +70,23 @@ def spec(
     )
 
 
+def job(
+    place: Place, release: Release, secrets: Sequence[SecretFile], name: str, command: Sequence[str]
+) -> ServiceSpec:
+    """One container of the release that runs `command` once, with all that its instances have but their ports."""
+    wanted = replace(release.spec, command=tuple(command), ports=(), ports_required=False)
+    usual = spec(place, replace(release, spec=wanted), 1, secrets)
+    labels = {key: usual.labels[key] for key in (Label.CLUSTER, Label.APP, Label.ENVIRONMENT, Label.RELEASE)}
+    return replace(
+        usual,
+        name=f"{usual.name}-{name.replace('_', '-')}",
+        labels={**labels, Label.JOB: name},
+        restart="none",
+        stop_signal="",
+        stop_grace=release.spec.deploy.stop,
+    )
+
+
 def _published(wanted: Spec, one: One | None) -> Sequence[EnginePort]:
     if wanted.network is not Network.BRIDGE:
         return ()

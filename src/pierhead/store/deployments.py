@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,15 @@ class Deployment:
     ended_at: datetime | None
     author: str = ""
     """Who asked for it; empty: a build."""
+    share: int | None = None
+    """Percent of the requests that the new release is given; None: each instance counts the same."""
+    share_at: datetime | None = None
+    continued: int | None = None
+    """The share from which a person let it go on."""
+    approvals: tuple[str, ...] = ()
+    """Who let it begin."""
+    hooks: Mapping[str, str] = field(default_factory=dict)
+    """`pre_deploy`, `post_deploy` → `succeeded`, or why it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,29 @@ async def set_state(db: AsyncConnection, deployment_id: int, state: DeploymentSt
     return (await db.execute(query)).rowcount == 1
 
 
+async def set_share(db: AsyncConnection, deployment_id: int, share: int) -> None:
+    """The new release is given that percentage of the requests, from now on."""
+    values = {"share": share, "share_at": clock.now()}
+    await db.execute(sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open()).values(**values))
+
+
+async def set_continued(db: AsyncConnection, deployment_id: int, share: int) -> bool:
+    """It need not wait at that share any more. False when it has ended."""
+    query = sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open()).values(continued=share)
+    return (await db.execute(query)).rowcount == 1
+
+
+async def approve(db: AsyncConnection, deployment_id: int, names: Sequence[str]) -> bool:
+    """These let it begin. False when it has ended."""
+    query = sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open())
+    return (await db.execute(query.values(approvals=list(names)))).rowcount == 1
+
+
+async def set_hooks(db: AsyncConnection, deployment_id: int, hooks: Mapping[str, str]) -> None:
+    query = sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open())
+    await db.execute(query.values(hooks=dict(hooks)))
+
+
 def _of(app: str, environment: str) -> sa.ColumnElement[bool]:
     return sa.and_(_deployments.c.app == app, _deployments.c.environment == environment)
 
@@ -116,4 +148,9 @@ def _deployment(row: Any) -> Deployment:
         created_at=row.created_at,
         ended_at=row.ended_at,
         author=row.author,
+        share=row.share,
+        share_at=row.share_at,
+        continued=row.continued,
+        approvals=tuple(row.approvals),
+        hooks=row.hooks,
     )

@@ -87,6 +87,11 @@ async def live(db: AsyncConnection) -> Sequence[Release]:
     return [_release(row) for row in await db.execute(query)]
 
 
+async def bar(db: AsyncConnection, release_id: int, reason: str) -> None:
+    """Nobody may go to it again, for that reason; empty: everybody may."""
+    await db.execute(sa.update(_releases).where(_releases.c.id == release_id).values(barred=reason))
+
+
 def _of(app: str, environment: str) -> sa.Select[Any]:
     query = sa.select(_releases).where(_releases.c.app == app)
     return query.where(_releases.c.environment == environment) if environment else query

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,3 +48,11 @@ async def newest(db: AsyncConnection, app: str, environment: str) -> Mapping[str
         .order_by(_secrets.c.version)
     )
     return {row.name: Secret(row.name, row.version, row.ciphertext, row.created_at) for row in await db.execute(query)}
+
+
+async def every(db: AsyncConnection, app: str, environment: str = "") -> Sequence[Secret]:
+    """Every version of each, in one environment or in all."""
+    query = sa.select(_secrets).where(_secrets.c.app == app)
+    if environment:
+        query = query.where(_secrets.c.environment == environment)
+    return [Secret(row.name, row.version, row.ciphertext, row.created_at) for row in await db.execute(query)]

@@ -126,11 +126,35 @@ deployments = Table(
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False, default=""),
     Column("author", String(64), nullable=False, server_default=""),
+    Column("share", Integer),
+    Column("share_at", Moment),
+    Column("continued", Integer),
+    Column("approvals", JSON, nullable=False, server_default="[]"),
+    Column("hooks", JSON, nullable=False, server_default="{}"),
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Index("ix_deployments_environment", "app", "environment", "id"),
     Index("ix_deployments_state", "state"),
     sqlite_autoincrement=True,
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("deployment_id", Integer, ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True),
+    Column("receipt", JSON, nullable=False),
+)
+
+environment_settings = Table(
+    "environment_settings",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("domain", String(253), nullable=False, default=""),
+    Column("replicas", Integer),
+    Column("labels", JSON, nullable=False),
+    Column("approvals", Integer, nullable=False, default=0),
+    Column("freezes", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 config_revisions = Table(

@@ -12,6 +12,7 @@ from pierhead.api import app
 from pierhead.control import builds
 from pierhead.control.context import Context
 from pierhead.kit import errors
+from pierhead.release import simulate
 from pierhead.store import tokens
 
 TOKEN = "a-token"
@@ -21,7 +22,7 @@ TOKEN = "a-token"
 async def api(ctx: Context) -> AsyncIterator[httpx.AsyncClient]:
     async with ctx.store.write() as db:
         await tokens.ensure(db, "admin", TOKEN)
-    application = app.create(ctx, lambda: {"parts": []})
+    application = app.create(ctx, lambda: {"parts": []}, simulate.steps)
     transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://pier/v1", headers=headers) as client:

@@ -14,6 +14,7 @@ from pierhead.api import app
 from pierhead.control import builds, hooks
 from pierhead.control.context import Context
 from pierhead.kit import clock
+from pierhead.release import simulate
 from pierhead.store import tokens
 from pierhead.wire.webhook import signature
 
@@ -25,7 +26,7 @@ RULES = [{"pattern": "main", "environment": "dev"}, {"kind": "tag", "pattern": "
 async def api(ctx: Context) -> AsyncIterator[httpx.AsyncClient]:
     async with ctx.store.write() as db:
         await tokens.ensure(db, "admin", "a-token")
-    transport = httpx.ASGITransport(app=app.create(ctx, dict), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=app.create(ctx, dict, simulate.steps), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://pier/v1") as client:
         yield client
 

@@ -74,7 +74,9 @@ def test_everything_that_can_be_said_is_in_the_spec() -> None:
         secrets=("TOKEN",),
         volumes=(Volume("data", "/data"), Volume("/srv/x", "/x", read_only=True)),
         network=Network.HOST,
-        deploy=Deploy(Strategy.STOP_FIRST, 3, timedelta(minutes=5), timedelta(seconds=90), timedelta()),
+        deploy=Deploy(
+            Strategy.STOP_FIRST, 3, deadline=timedelta(minutes=5), drain=timedelta(seconds=90), stop=timedelta()
+        ),
         labels={"disk": "ssd"},
         build=BuildSpec(runtime="python", base="python:3.11"),
     )

@@ -87,3 +87,9 @@ def test_weights_are_what_haproxy_takes(servers: list[tuple[str, int]], declared
     assert all(0 <= weight <= 256 for weight in found)
     for (release, own), weight in zip(servers, found, strict=True):
         assert bool(weight) == bool(own and (not declared or declared.get(release, 100)))
+
+
+def test_releases_that_are_not_named_share_one_weight() -> None:
+    servers = [("v1", 100), ("v2", 100), ("v3", 100)]
+    assert slots.weights(servers, {"v3": 50, "*": 50}) == [128, 128, 256]
+    assert slots.weights(servers, {"v3": 0, "*": 100}) == [256, 256, 0]

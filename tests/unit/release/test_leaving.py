@@ -11,7 +11,8 @@ from pierhead.control.nodes import Moving
 from pierhead.model.app import Strategy
 from pierhead.release import leaving
 from pierhead.release.group import Group, Member
-from pierhead.release.plan import Running, Target, plan
+from pierhead.release.picture import Running, Target
+from pierhead.release.plan import plan
 from pierhead.wire.docker.services import Service
 from pierhead.wire.docker.tasks import Task
 

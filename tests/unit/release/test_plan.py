@@ -1,4 +1,4 @@
-"""The release plan: what it prints for each picture, and what holds in every state that it can lead to."""
+"""The release plan: what it prints for each picture. What holds in every state is in `test_moves`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pierhead.model.app import Strategy
-from pierhead.release.plan import FAILURES_LIMIT, Running, Target, plan
+from pierhead.model.app import Stage, Strategy
+from pierhead.release.picture import Hook, Running, Target
+from pierhead.release.plan import FAILURES_LIMIT, plan
 
 MOVING = timedelta(seconds=1)
 
@@ -25,6 +24,17 @@ def service(name: str, replicas: int, ready: int | None = None, **changes: objec
 
 
 OLD = service("notes-dev-v1", 2)
+NEW = service("notes-dev-v2", 2)
+CANARY = target(
+    4, strategy=Strategy.CANARY, base="notes-dev-v1", stages=(Stage(10, None), Stage(50, timedelta(minutes=1)))
+)
+BLUE_GREEN = target(
+    strategy=Strategy.BLUE_GREEN,
+    base="notes-dev-v1",
+    stages=(Stage(0, timedelta(minutes=5)),),
+    watch=timedelta(seconds=30),
+)
+LATER = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,76 @@ OLD = service("notes-dev-v1", 2)
             [service("notes-dev-v1", 0, alive=1)],
             "wait notes-dev-v2: 1 old instances are leaving",
         ),
+        (target(strategy=Strategy.ONE_AT_A_TIME), [], "create notes-dev-v2: 0 of 2 running"),
+        (
+            target(strategy=Strategy.ONE_AT_A_TIME),
+            [OLD],
+            "scale notes-dev-v1: 2 to 1, room for one of notes-dev-v2",
+        ),
+        (
+            target(strategy=Strategy.ONE_AT_A_TIME),
+            [service("notes-dev-v1", 1, alive=2)],
+            "wait notes-dev-v2: 1 old instances are leaving",
+        ),
+        (target(strategy=Strategy.ONE_AT_A_TIME), [service("notes-dev-v1", 1)], "create notes-dev-v2: 0 of 2 running"),
+        (CANARY, [OLD], "share notes-dev-v2: 0 % of requests, so that nothing reaches it by being started"),
+        (replace(CANARY, share=0), [OLD], "create notes-dev-v2: 0 of 1 running"),
+        (
+            replace(CANARY, share=0),
+            [OLD, service("notes-dev-v2", 1)],
+            "scale notes-dev-v1: 2 to 4, 4 wanted",
+        ),
+        (
+            replace(CANARY, share=0),
+            [service("notes-dev-v1", 4), service("notes-dev-v2", 1)],
+            "share notes-dev-v2: 0 to 10 % of requests",
+        ),
+        (
+            replace(CANARY, share=10, held=LATER),
+            [service("notes-dev-v1", 4), service("notes-dev-v2", 2)],
+            "pause notes-dev-v2: 10 % of requests, until a person continues",
+        ),
+        (
+            replace(CANARY, share=10, is_continued=True),
+            [service("notes-dev-v1", 4), service("notes-dev-v2", 2)],
+            "share notes-dev-v2: 10 to 50 % of requests",
+        ),
+        (
+            replace(CANARY, share=50, held=LATER, undecided="12 of 100 requests"),
+            [service("notes-dev-v1", 4), service("notes-dev-v2", 4)],
+            "pause notes-dev-v2: 12 of 100 requests",
+        ),
+        (
+            replace(CANARY, share=50, verdict="6.2 % of 130 requests failed"),
+            [service("notes-dev-v1", 4), service("notes-dev-v2", 4)],
+            "fail notes-dev-v2: 6.2 % of 130 requests failed",
+        ),
+        (
+            replace(CANARY, share=100),
+            [service("notes-dev-v1", 4, serving=1), service("notes-dev-v2", 4)],
+            "wait notes-dev-v2: 1 old instances still get requests",
+        ),
+        (
+            replace(CANARY, share=100),
+            [service("notes-dev-v1", 4, attached=4), service("notes-dev-v2", 4)],
+            "scale notes-dev-v1: 4 to 0, notes-dev-v2 has all requests",
+        ),
+        (BLUE_GREEN, [OLD], "share notes-dev-v2: 0 % of requests, so that nothing reaches it by being started"),
+        (replace(BLUE_GREEN, share=0), [OLD], "create notes-dev-v2: 0 of 2 running"),
+        (replace(BLUE_GREEN, share=0), [OLD, NEW], "pause notes-dev-v2: 0 % of requests for 300 s"),
+        (replace(BLUE_GREEN, share=0, held=LATER), [OLD, NEW], "share notes-dev-v2: 0 to 100 % of requests"),
+        (replace(BLUE_GREEN, share=100), [OLD, NEW], "pause notes-dev-v2: watched for 30 s"),
+        (
+            replace(BLUE_GREEN, share=100),
+            [OLD, replace(NEW, failures=1, error="exit code 1")],
+            "fail notes-dev-v2: 1 instance ended: exit code 1",
+        ),
+        (target(watch=LATER), [NEW], "share notes-dev-v2: all requests"),
+        (target(before=Hook.DUE), [OLD], "run notes-dev-v2: pre_deploy"),
+        (target(before=Hook.RUNS), [OLD], "pause notes-dev-v2: pre_deploy runs"),
+        (target(before=Hook.FAILED, hook_error="exit code 1"), [OLD], "fail notes-dev-v2: exit code 1"),
+        (target(after=Hook.DUE), [NEW], "run notes-dev-v2: post_deploy"),
+        (target(blocked="waits for approval"), [OLD], "pause notes-dev-v2: waits for approval"),
         (None, [OLD], "scale notes-dev-v1: 2 to 0, nothing is released"),
         (None, [service("notes-dev-v1", 0)], "remove notes-dev-v1: nothing is released"),
         (None, [service("notes-dev-v1", 0, forgetting=1)], ""),
@@ -84,60 +164,12 @@ OLD = service("notes-dev-v1", 2)
             "scale notes-dev-v3: 1 to 0, notes-dev-v2 is the release",
         ),
         (target(moving=None), [service("notes-dev-v3", 1), service("notes-dev-v2", 2, 1)], ""),
+        (
+            target(moving=None, strategy=Strategy.STOP_FIRST),
+            [service("notes-dev-v3", 1, 0), service("notes-dev-v2", 0)],
+            "scale notes-dev-v3: 1 to 0, notes-dev-v2 must not run beside it",
+        ),
     ],
 )
 def test_the_next_steps_read_as_the_promise(wanted: Target | None, running: list[Running], text: str) -> None:
     assert str(plan(wanted, running)) == text
-
-
-def applied(running: list[Running], wanted: Target) -> tuple[list[Running], str]:
-    """The state after the steps have been carried out, and the last step's kind."""
-    services = {one.name: one for one in running}
-    kind = ""
-    for step in plan(wanted, running).steps:
-        kind = step.kind
-        if step.kind == "create":
-            services[step.target] = Running(step.target, step.data, alive=0, ready=0)
-        elif step.kind == "scale":
-            one = services[step.target]
-            services[step.target] = replace(one, replicas=step.data, ready=min(one.ready, step.data))
-        elif step.kind == "remove":
-            del services[step.target]
-    return list(services.values()), kind
-
-
-@given(
-    old=st.integers(0, 6),
-    replicas=st.integers(1, 6),
-    step=st.integers(1, 4),
-    pace=st.lists(st.integers(0, 3), min_size=60, max_size=60),
-)
-def test_a_rolling_deployment_keeps_its_promise_in_every_state_and_ends(
-    old: int, replicas: int, step: int, pace: list[int]
-) -> None:
-    wanted = Target("v2", replicas, step=step, moving=MOVING)
-    running = [service("v1", old)] if old else []
-    kind = ""
-    for ready in [*pace, *[6] * 60]:
-        running, kind = applied(running, wanted)
-        assert sum(one.ready for one in running) >= min(old, replicas)
-        assert sum(one.replicas for one in running) <= max(old, replicas) + step
-        if kind == "done":
-            break
-        running = [replace(one, ready=min(one.replicas, one.ready + ready), alive=one.replicas) for one in running]
-    assert kind == "done"
-    assert [(one.name, one.replicas) for one in running if one.replicas] == [("v2", replicas)]
-
-
-@given(old=st.integers(1, 4), replicas=st.integers(1, 4))
-def test_stop_first_never_runs_two_releases_at_once(old: int, replicas: int) -> None:
-    wanted = Target("v2", replicas, strategy=Strategy.STOP_FIRST, moving=MOVING)
-    running = [service("v1", old)]
-    kind = ""
-    for _ in range(20):
-        running, kind = applied(running, wanted)
-        assert sum(bool(one.alive or one.replicas) for one in running) <= 1
-        if kind == "done":
-            break
-        running = [replace(one, alive=one.replicas, ready=one.replicas) for one in running]
-    assert kind == "done"

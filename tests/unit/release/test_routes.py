@@ -6,7 +6,7 @@ from pierhead.kit import clock
 from pierhead.model.app import Domains, Port, Protocol, Spec
 from pierhead.model.policy import Policy
 from pierhead.model.release import Release
-from pierhead.release.routes import routes
+from pierhead.release.routes import Shares, routes
 
 LOCAL = Domains("localhost")
 
@@ -61,7 +61,7 @@ def test_what_a_port_says_of_requests_is_what_its_route_says() -> None:
 
 def test_maintenance_concerns_every_route_that_can_show_a_page() -> None:
     ports = (Port("web", 8000), Port("queue", 5672, Protocol.TCP, service_port=7000))
-    found = routes([release(1, *ports)], LOCAL, "pier", is_in_maintenance=True)
+    found = routes([release(1, *ports)], LOCAL, "pier", Shares(is_in_maintenance=True))
     assert {name: route.policy.maintenance for name, route in found.items()} == {
         "notes-dev": True,
         "notes-dev-queue": False,

@@ -72,6 +72,8 @@ class ServiceSpec:
     networks: Sequence[str] = ()
     stop_signal: str = ""
     stop_grace: timedelta = timedelta(seconds=10)
+    restart: str = "any"
+    """When a container that ended is started again: `any`, `on-failure`, `none`."""
     restart_delay: timedelta = timedelta(seconds=1)
     cpus: float | None = None
     memory_bytes: int | None = None
@@ -125,7 +127,7 @@ def document(spec: ServiceSpec) -> dict[str, Any]:
         "TaskTemplate": {
             "ContainerSpec": _container(spec),
             "Resources": {"Limits": _limits(spec)},
-            "RestartPolicy": {"Condition": "any", "Delay": _nanoseconds(spec.restart_delay)},
+            "RestartPolicy": {"Condition": spec.restart, "Delay": _nanoseconds(spec.restart_delay)},
             "Placement": {"Constraints": list(spec.constraints)},
             "Networks": [{"Target": network} for network in spec.networks],
             "LogDriver": {"Name": "json-file", "Options": dict(spec.log_options)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -36,11 +36,25 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """What went to one release since the gateway's controller started."""
+
+    requests: int = 0
+    errors: int = 0
+    """Answers of 500 and above."""
+    failures: int = 0
+    """Requests that were never answered whole."""
+    retries: int = 0
+    response_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     name: str
     index: int
     """The catalog's index that the gateway has carried out."""
     servers: tuple[Server, ...]
+    releases: Mapping[str, Count] = field(default_factory=dict)
 
 
 class Gateways:
@@ -113,7 +127,19 @@ async def service(address: str, name: str, *, timeout: timedelta = TIMEOUT) -> S
 
 def read_service(value: Mapping[str, Any]) -> Service:
     """From the body of `/v1/services/<name>`."""
-    return Service(value["service"], value["index"], tuple(_server(server) for server in value["servers"]))
+    servers = tuple(_server(server) for server in value["servers"])
+    releases = {name: _count(count) for name, count in value.get("releases", {}).items()}
+    return Service(value["service"], value["index"], servers, releases)
+
+
+def _count(value: Mapping[str, Any]) -> Count:
+    return Count(
+        requests=value["requests"],
+        errors=value["errors"],
+        failures=value["failures"],
+        retries=value["retries"],
+        response_ms=value["response_ms"],
+    )
 
 
 def _server(value: Mapping[str, Any]) -> Server:

@@ -72,6 +72,16 @@ async def describe(folder: Path, commit: str) -> Commit:
     return Commit(commit_id, subject, author, datetime.fromtimestamp(int(seconds), UTC))
 
 
+async def between(folder: Path, old: str, new: str, limit: int = 100) -> list[str]:
+    """The commits that `new` has and `old` has not, the newest first: `c0ffee1234 What it says`. Empty when one of the
+    two is not known here."""
+    try:
+        text = await command.run(folder, "log", f"-{limit}", "--format=%h %s", "--abbrev=10", f"{old}..{new}", "--")
+    except errors.PierError:
+        return []
+    return text.decode(errors="replace").splitlines()
+
+
 async def entries(folder: Path, commit: str) -> list[Entry]:
     """Every file and submodule of the commit, in the order of their paths' bytes."""
     listed = await command.run(folder, "ls-tree", "-r", "-z", "--long", "--full-tree", commit)

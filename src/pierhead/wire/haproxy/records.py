@@ -55,6 +55,13 @@ class Load:
     backend: str = ""
     failed: int = 0
     """Connections that did not come about, and answers that were none."""
+    answers: int = 0
+    """Requests that were answered."""
+    errors: int = 0
+    """Of these, with 500 and above."""
+    retries: int = 0
+    response_ms: int = 0
+    """Average of the last 1024."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +100,21 @@ def read_loads(text: str) -> tuple[Load, ...]:
 
 
 def _load(row: Mapping[str, str]) -> Load:
-    failed = int(row.get("econ") or 0) + int(row.get("eresp") or 0)
-    return Load(row["svname"], row["addr"], int(row["scur"] or 0), int(row["stot"] or 0), row["pxname"], failed)
+    def number(*names: str) -> int:
+        return sum(int(row.get(name) or 0) for name in names)
+
+    return Load(
+        name=row["svname"],
+        address=row["addr"],
+        requests=number("scur"),
+        total=number("stot"),
+        backend=row["pxname"],
+        failed=number("econ", "eresp"),
+        answers=number("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other"),
+        errors=number("hrsp_5xx"),
+        retries=number("wretr"),
+        response_ms=number("rtime"),
+    )
 
 
 def read_names(text: str) -> tuple[str, ...]:

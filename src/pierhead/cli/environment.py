@@ -1,0 +1,126 @@
+"""`pier environment`: what holds in an environment, whatever runs there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pierhead.cli import console, session
+from pierhead.kit import errors
+
+app = typer.Typer(help="Make, change, list and remove environments.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The environment's name.")]
+Domain = Annotated[str | None, typer.Option("--domain", help="Apps are found as APP.DOMAIN too.")]
+Replicas = Annotated[int | None, typer.Option("--replicas", help="Instances of every app; -1: what pier.yaml says.")]
+Labels = Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE that nodes must have; KEY= removes it.")]
+Approvals = Annotated[int | None, typer.Option("--approvals", help="So many people must let a deployment begin.")]
+Freezes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--freeze",
+        help="BEGIN/END[/REASON] in UTC, when nothing is deployed: `2026-12-20T00:00/2027-01-02T00:00/holidays`, "
+        "`Fri 16:00/Mon 08:00`. Replaces those there are; `none` removes them.",
+    ),
+]
+
+
+@app.command("list")
+@console.exits
+async def list_(as_json: console.Json = False) -> None:
+    """List the environments and what holds in each."""
+    async with session.connected() as api:
+        found = await api.get("/environment-settings")
+    if as_json:
+        console.emit(found, as_json)
+        return
+    columns = ["ENVIRONMENT", "DOMAIN", "REPLICAS", "NODES", "APPROVALS", "FROZEN"]
+    console.table(columns, [_row(one) for one in found])
+
+
+@app.command()
+@console.exits
+async def create(
+    name: Name,
+    domain: Domain = None,
+    replicas: Replicas = None,
+    label: Labels = None,
+    approvals: Approvals = None,
+    freeze: Freezes = None,
+    as_json: console.Json = False,
+) -> None:
+    """Make an environment that apps can be deployed to."""
+    body = _changed({}, domain, replicas, label, approvals, freeze)
+    async with session.connected() as api:
+        made = await api.post(f"/environment-settings/{name}", body)
+    console.emit(made if as_json else f"There is an environment {name}: `pier deploy --environment {name}`.", as_json)
+
+
+@app.command("set")
+@console.exits
+async def set_(
+    name: Name,
+    domain: Domain = None,
+    replicas: Replicas = None,
+    label: Labels = None,
+    approvals: Approvals = None,
+    freeze: Freezes = None,
+    as_json: console.Json = False,
+) -> None:
+    """Change what holds in an environment; what is not named stays."""
+    async with session.connected() as api:
+        known = {one["name"]: one for one in await api.get("/environment-settings")}
+        if name not in known:
+            raise errors.NotFound(f"There is no environment {name!r}.", hint="`pier environment create` makes one.")
+        body = _changed(known[name], domain, replicas, label, approvals, freeze)
+        made = await api.put(f"/environment-settings/{name}", body)
+    console.emit(made if as_json else f"{name} is changed.", as_json)
+
+
+@app.command()
+@console.exits
+async def remove(name: Name, as_json: console.Json = False) -> None:
+    """Remove an environment in which nothing is released."""
+    async with session.connected() as api:
+        await api.delete(f"/environment-settings/{name}")
+    console.emit({"removed": name} if as_json else f"{name} is removed.", as_json)
+
+
+def _changed(
+    known: dict[str, Any],
+    domain: str | None,
+    replicas: int | None,
+    labels: list[str] | None,
+    approvals: int | None,
+    freezes: list[str] | None,
+) -> dict[str, Any]:
+    held = dict(known.get("labels", {}))
+    for text in labels or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise errors.Invalid(f"--label {text}: write it as KEY=VALUE.")
+        held[key] = value
+    there = known.get("freezes", [])
+    return {
+        "domain": known.get("domain", "") if domain is None else domain,
+        "replicas": known.get("replicas") if replicas is None else None if replicas < 0 else replicas,
+        "labels": {key: value for key, value in held.items() if value},
+        "approvals": known.get("approvals", 0) if approvals is None else approvals,
+        "freezes": there if freezes is None else [_freeze(text) for text in freezes if text != "none"],
+    }
+
+
+def _freeze(text: str) -> dict[str, str]:
+    begin, _, rest = text.partition("/")
+    end, _, reason = rest.partition("/")
+    if not end:
+        raise errors.Invalid(f"--freeze {text}: write it as BEGIN/END or BEGIN/END/REASON.")
+    return {"begin": begin, "end": end, "reason": reason}
+
+
+def _row(one: dict[str, Any]) -> list[Any]:
+    frozen = ", ".join(f"{each['begin']} to {each['end']} {each['reason']}".strip() for each in one["freezes"])
+    labels = ", ".join(f"{key}={value}" for key, value in one["labels"].items())
+    replicas = "" if one["replicas"] is None else one["replicas"]
+    return [one["name"], one["domain"], replicas, labels, one["approvals"] or "", frozen]

@@ -1,0 +1,147 @@
+"""From one environment to the next: the same image, what differs told before, and what may not go."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.control.releasing import released, running
+
+from pierhead import appfile
+from pierhead.control import apps, config, deployments, environments, promotion, releases, secrets
+from pierhead.control.context import Context
+from pierhead.kit import errors
+from pierhead.model.environment import Environment, Freeze
+from pierhead.model.release import Release
+from pierhead.release import simulate
+
+FILE = """\
+app: notes
+ports: {web: {port: 8000}}
+env: {LEVEL: info}
+secrets: [KEY]
+environments:
+  staging: {replicas: 3, env: {LEVEL: warning}}
+"""
+
+
+async def dev(ctx: Context, commit: str = "c0ffee") -> Release:
+    await secrets.put(ctx, "notes", "dev", "KEY", b"dev")
+    return await running(ctx, appfile.read(FILE.encode()).spec("dev"), commit, file=FILE)
+
+
+async def told(ctx: Context, source: str = "dev", target: str = "staging") -> list[str]:
+    found = await promotion.preview(ctx, "notes", source, target, simulate.steps)
+    return [str(one) for one in found.differences]
+
+
+async def test_the_same_image_goes_with_what_the_other_environment_has(ctx: Context) -> None:
+    first = await dev(ctx)
+    await secrets.put(ctx, "notes", "staging", "KEY", b"staging")
+    deployment = await promotion.promote(ctx, "notes", "dev", "staging", "mia")
+    release = await releases.find(ctx, deployment.to_release_id)
+    assert (release.image, release.commit, release.name) == (first.image, first.commit, "v1")
+    assert (release.spec.replicas, release.variables) == (3, {"LEVEL": "warning"})
+    assert (deployment.kind, deployment.author) == ("promote", "mia")
+
+
+async def test_everything_that_differs_is_told_before_and_nothing_is_changed(ctx: Context) -> None:
+    await dev(ctx)
+    await secrets.put(ctx, "notes", "staging", "KEY", b"one")
+    first = await promotion.promote(ctx, "notes", "dev", "staging", "mia")
+    await deployments.succeeded(ctx, first, "")
+    await dev(ctx, "beef")
+    await secrets.put(ctx, "notes", "staging", "KEY", b"two")
+    await config.change(ctx, "notes", "staging", {"COLOUR": "red"}, "mia", later=True)
+    await environments.put(ctx, Environment("staging", domain="stage.example", replicas=2))
+    assert await told(ctx) == [
+        "image: sha256:c0ffee → sha256:beef",
+        "commit: c0ffee → beef",
+        "scale replicas: 3 → 2",
+        "route notes.stage.example/: nothing → notes.stage.example/",
+        "variable COLOUR: nothing → red",
+        "secret KEY: version 1 → version 2",
+    ]
+    found = await promotion.preview(ctx, "notes", "dev", "staging", simulate.steps)
+    assert found.before == "v1"
+    assert found.steps[0] == "create the next release: 0 of 2 running"
+    assert [one.release.name for one in await releases.listing(ctx, "notes", "staging")] == ["v1"]
+
+
+async def test_what_may_not_go_is_refused(ctx: Context) -> None:
+    with pytest.raises(errors.NotFound, match="no app 'notes'"):
+        await promotion.promote(ctx, "notes", "dev", "staging", "mia")
+    release = await dev(ctx)
+    with pytest.raises(errors.NotFound, match="no environment 'stagin'"):
+        await promotion.promote(ctx, "notes", "dev", "stagin", "mia")
+    with pytest.raises(errors.Conflict, match="no release in production"):
+        await promotion.promote(ctx, "notes", "production", "staging", "mia")
+    with pytest.raises(errors.Invalid, match=r"secrets\.KEY: has no value"):
+        await promotion.promote(ctx, "notes", "dev", "staging", "mia")
+    await secrets.put(ctx, "notes", "staging", "KEY", b"x")
+    await releases.bar(ctx, "notes", "dev", 1, "loses notes")
+    with pytest.raises(errors.Conflict, match="v1 in dev is barred: loses notes"):
+        await promotion.promote(ctx, "notes", "dev", "staging", "mia")
+    await releases.bar(ctx, "notes", "dev", release.number, "")
+    first = await promotion.promote(ctx, "notes", "dev", "staging", "mia")
+    await deployments.succeeded(ctx, first, "")
+    with pytest.raises(errors.Conflict, match="is what it would be"):
+        await promotion.promote(ctx, "notes", "dev", "staging", "mia")
+
+
+async def test_a_plan_tells_what_a_commit_would_change(ctx: Context) -> None:
+    await dev(ctx)
+    same = await promotion.plan(ctx, "notes", "dev", FILE, "c0ffee", simulate.steps)
+    assert (same.differences, same.steps) == ([], [])
+    changed = FILE.replace("port: 8000", "port: 9000").replace("secrets", "health: {http: /up}\nsecrets")
+    found = await promotion.plan(ctx, "notes", "dev", changed, "beef", simulate.steps)
+    assert [str(one) for one in found.differences] == [
+        "image: sha256:c0ffee → not built yet",
+        "commit: c0ffee → beef",
+        "ports web.container_port: 8000 → 9000",
+        "health probe: tcp → http",
+        "health path: / → /up",
+        "health port: nothing → web",
+    ]
+    assert found.steps[-1] == "done the next release: 1 of 1 healthy and routed"
+
+
+async def test_a_barred_release_is_passed_over_on_the_way_back(ctx: Context) -> None:
+    first = await dev(ctx)
+    await dev(ctx, "beef")
+    await dev(ctx, "cafe")
+    await releases.bar(ctx, "notes", "dev", 2, "loses notes")
+    with pytest.raises(errors.Conflict, match="barred: loses notes"):
+        await releases.rollback(ctx, "notes", "dev", 2)
+    with pytest.raises(errors.Conflict, match="no earlier release"):
+        await releases.rollback(ctx, "notes", "dev", None)
+    assert (await releases.rollback(ctx, "notes", "dev", 1)).to_release_id == first.id
+
+
+async def test_a_deployment_waits_for_people_and_going_back_does_not(ctx: Context) -> None:
+    await dev(ctx)
+    await environments.put(ctx, Environment("dev", approvals=1, freezes=(Freeze("2026-01-01", "2026-01-02"),)))
+    spec = appfile.read(FILE.encode()).spec("dev")
+    waiting = await released(ctx, spec, "beef", file=FILE)
+    assert "waits for approval, 0 of 1" in (await apps.place(ctx, "notes", "dev")).blocked
+    await deployments.approve(ctx, waiting.id, "mia")
+    assert (await apps.place(ctx, "notes", "dev")).blocked == ""
+    await releases.rollback(ctx, "notes", "dev", 1)
+    assert (await apps.place(ctx, "notes", "dev")).blocked == ""
+
+
+async def test_environments_are_made_and_removed(ctx: Context) -> None:
+    await environments.create(ctx, Environment("load-test", replicas=9))
+    assert [one.name for one in await environments.listing(ctx)] == ["dev", "staging", "production", "load-test"]
+    with pytest.raises(errors.Conflict, match="already"):
+        await environments.create(ctx, Environment("load-test"))
+    with pytest.raises(errors.Invalid, match=r"(?s)name: 'Load'.*domain: '-'.*freezes: 'x' is no time"):
+        await environments.create(ctx, Environment("Load", domain="-", freezes=(Freeze("x", "y"),)))
+    await dev(ctx)
+    await secrets.put(ctx, "notes", "load-test", "KEY", b"x")
+    first = await promotion.promote(ctx, "notes", "dev", "load-test", "mia")
+    await deployments.succeeded(ctx, first, "")
+    with pytest.raises(errors.Conflict, match="notes is released in load-test"):
+        await environments.remove(ctx, "load-test")
+    await apps.remove(ctx, "notes")
+    await environments.remove(ctx, "load-test")
+    with pytest.raises(errors.Conflict, match="is always there"):
+        await environments.remove(ctx, "dev")
