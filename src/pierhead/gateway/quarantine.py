@@ -6,6 +6,7 @@ tried again once it is another one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import shutil
@@ -80,14 +81,18 @@ class Quarantine:
         """What HAProxy says of a configuration with that; empty: it takes it."""
         trial = replace(self._frame, folder=self._frame.folder / "trial")
         try:
-            for name, text in render.files(trial, layout.draw(snapshot, {}, {})).items():
-                files.replace(trial.folder / name, text, durable=False)
+            await asyncio.to_thread(_write, trial, snapshot)
             await check.check(self._options.haproxy, trial.folder / render.CONFIG)
         except errors.Invalid as error:
             return words(error.message)
         finally:
             shutil.rmtree(trial.folder, ignore_errors=True)
         return ""
+
+
+def _write(trial: render.Frame, snapshot: Snapshot) -> None:
+    for name, text in render.files(trial, layout.draw(snapshot, {}, {})).items():
+        files.replace(trial.folder / name, text, durable=False)
 
 
 def units(snapshot: Snapshot) -> tuple[Unit, ...]:
