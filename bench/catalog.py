@@ -16,7 +16,6 @@ import json
 import os
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -27,8 +26,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pierhead.testing import consul as real
+from pierhead.testing.embedded import running as running_alone
 
-PROGRAM = "from pierhead.cli.catalog import app; app()"
 CONNECTIONS = 16
 WATCHERS = (1, 100, 2000)
 SERVICES, INSTANCES = 5000, 20
@@ -98,18 +97,8 @@ async def connect(url: str) -> Line:
 @asynccontextmanager
 async def embedded(folder: Path) -> AsyncIterator[real.Running]:
     """`pier catalog` in a process of its own."""
-    arguments = (sys.executable, "-c", PROGRAM, "--listen", "127.0.0.1:0", "--data", str(folder), "--node", "probe")
-    environ = {**os.environ, "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(*arguments, stderr=asyncio.subprocess.PIPE, env=environ)
-    assert process.stderr
-    try:
-        async for line in process.stderr:
-            if b"answers at" in line:
-                yield real.Running(line.decode().split()[-1].rstrip("."), process.pid)
-                break
-    finally:
-        process.terminate()
-        await process.communicate()
+    async with running_alone(folder) as (url, process):
+        yield real.Running(url, process.pid)
 
 
 async def rate(url: str, connections: int, seconds: float, make: Callable[[int], Ask]) -> float:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pierhead.testing import consul as real
+from pierhead.testing import embedded
 from pierhead.wire.consul import kv
 from pierhead.wire.consul.client import Consul
 
@@ -25,7 +24,6 @@ KEYS = 200
 """Every key has ten watchers."""
 MEMORY_MIB = {"embedded": 40, "real": 300}
 """What 2,000 watchers may cost; measured 9 and 90."""
-PROGRAM = "from pierhead.cli.catalog import app; app()"
 
 
 @dataclass
@@ -56,19 +54,8 @@ async def serving(kind: str, folder: Path) -> AsyncIterator[real.Running]:
         async with real.serving(folder) as running:
             yield running
         return
-    arguments = (sys.executable, "-c", PROGRAM, "--listen", "127.0.0.1:0", "--data", str(folder), "--node", "probe")
-    environ = {**os.environ, "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(*arguments, stderr=asyncio.subprocess.PIPE, env=environ)
-    assert process.stderr
-    try:
-        async for line in process.stderr:
-            if b"answers at" in line:
-                yield real.Running(line.decode().split()[-1].rstrip("."), process.pid)
-                break
-    finally:
-        process.terminate()
-        async with asyncio.timeout(20):
-            await process.communicate()
+    async with embedded.running(folder) as (url, process):
+        yield real.Running(url, process.pid)
 
 
 @pytest.fixture(autouse=True)

@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from pierhead.kit import errors
+from pierhead.testing.embedded import running
 from pierhead.wire.consul import agent, catalog, health, kv
 from pierhead.wire.consul.client import Consul
 
-PROGRAM = "from pierhead.cli.catalog import app; app()"
 _HOUR = timedelta(hours=1)
-
-
-@asynccontextmanager
-async def running(data: Path) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    """`pier catalog` on a free port, and its URL; it is ended with SIGTERM if it still runs."""
-    arguments = (sys.executable, "-c", PROGRAM, "--listen", "127.0.0.1:0", "--data", str(data), "--node", "probe")
-    environ = {**os.environ, "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(*arguments, stderr=asyncio.subprocess.PIPE, env=environ)
-    try:
-        yield await _announced(process), process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        async with asyncio.timeout(10):
-            await process.communicate()
-
-
-async def _announced(process: asyncio.subprocess.Process) -> str:
-    assert process.stderr
-    async with asyncio.timeout(20):
-        async for line in process.stderr:
-            if b"answers at" in line:
-                return line.decode().split()[-1].rstrip(".")
-    raise AssertionError("the catalog ended before it listened")
 
 
 async def test_kill_9_during_a_thousand_writes_loses_none_that_was_acknowledged(tmp_path: Path) -> None:
