@@ -29,6 +29,8 @@ PARTS: list[type[BaseModel]] = [
     schema.Gate,
     schema.Hooks,
     schema.Placement,
+    schema.Test,
+    schema.TestService,
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ from pierhead.store import journal, session
 from pierhead.store.journal import Subject
 from pierhead.testing import registry
 from pierhead.wire.consul.client import Consul
-from pierhead.wire.docker import containers, images
+from pierhead.wire.docker import containers, images, networks
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.gateway.client import Gateways
 from pierhead.wire.oci import client as oci
@@ -48,19 +49,21 @@ class Place:
     base: str
     folder: Path
 
-    def commit(self, app: str, command: str) -> tuple[str, str]:
+    def commit(self, app: str, command: str, more: str = "") -> tuple[str, str]:
         """The address of a repository, and a commit in it whose build runs that command."""
         work = self.folder / app
         if not work.exists():
             work.mkdir()
             git(work, "init", "-q", "-b", "main")
-        (work / "pier.yaml").write_text(f"app: {app}\nbuild:\n  base: {self.base}\n  command: [sh, -c, {command!r}]\n")
+        (work / "pier.yaml").write_text(
+            f"app: {app}\nbuild:\n  base: {self.base}\n  command: [sh, -c, {command!r}]\n{more}"
+        )
         git(work, "add", "-A")
         git(work, "-c", "user.name=Ada", "-c", "user.email=ada@localhost", "commit", "-qm", "x", "--allow-empty")
         return str(work), git(work, "rev-parse", "HEAD")
 
-    async def queue(self, app: str, command: str) -> int:
-        source, commit = self.commit(app, command)
+    async def queue(self, app: str, command: str, more: str = "") -> int:
+        source, commit = self.commit(app, command, more)
         return (await builds.request(self.ctx, app, "", source, commit)).id
 
     async def ended(self, build_id: int) -> Build:
@@ -261,3 +264,40 @@ async def test_nothing_is_built_on_a_disk_that_is_nearly_full(place: Place) -> N
         warned = await place.ended(await place.queue("full", "echo two"))
     assert warned.state is BuildState.SUCCEEDED
     assert any(line.startswith("disk: The disk of ") for line in await place.log(warned.id))
+
+
+JUNIT = (
+    '<testsuites><testsuite><testcase classname="shop" name="sells"/><testcase classname="shop" name="{name}">{inner}'
+    "</testcase></testsuite></testsuites>"
+)
+TESTS = """\
+test:
+  command: [busybox, sh, -c, {command}]
+  report: /report.xml
+  env: {{SAYS: hello}}
+  services:
+    db: {{image: "{base}", command: [busybox, httpd, -f, -p, "8000", -h, /]}}
+"""
+SHOWN = "echo $SAYS; until busybox wget -qO /got http://db:8000/bin/busybox; do busybox sleep 1; done;"
+
+
+async def test_only_what_passes_its_tests_is_an_image_to_release(place: Place) -> None:
+    skipped, failed = (JUNIT.format(name="buys", inner=inner) for inner in ("<skipped/>", "<failure>no</failure>"))
+    passing = json.dumps(f"{SHOWN} cat /app/made; echo '{skipped}' > /report.xml")
+    failing = json.dumps(f"echo '{failed}' > /report.xml; exit 1")
+    async with place.working():
+        good = await place.ended(
+            await place.queue("tried", "echo what was built > made", TESTS.format(command=passing, base=place.base))
+        )
+        assert good.state is BuildState.SUCCEEDED, good.reason
+        log = await place.log(good.id)
+        assert {"test: hello", "test: what was built", "test: 1 passed, 0 failed, 1 skipped"} <= set(log)
+        assert (await builds.report(place.ctx, good.id))[0] == "1 passed, 0 failed, 1 skipped"
+        bad = await place.ended(
+            await place.queue("tried", "echo x > made", TESTS.format(command=failing, base=place.base))
+        )
+    assert (bad.state, bad.image, bad.deployment) == (BuildState.FAILED, "", None)
+    assert bad.reason.startswith("The tests failed with exit code 1 (1 passed, 1 failed, 0 skipped):\n  shop.buys")
+    assert b"<failure>no</failure>" in (await builds.report(place.ctx, bad.id))[1]
+    assert await place.no_containers()
+    assert await networks.listing(place.ctx.engine, {"label": [f"{kitchen.OWNER}={place.ctx.owner}"]}) == []

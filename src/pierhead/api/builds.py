@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -82,6 +82,13 @@ async def cancel_build(ctx: Ctx, build_id: int) -> Build:
 async def list_build_steps(ctx: Ctx, build_id: int) -> list[Step]:
     """The steps of the build, from when to when, and how many lines of its log are of each."""
     return list(await builds.steps(ctx, build_id))
+
+
+@router.get("/builds/{build_id}/report", response_class=Response)
+async def show_build_report(ctx: Ctx, build_id: int) -> Response:
+    """The JUnit report that the build's tests wrote, as it is; `X-Summary` has its numbers."""
+    summary, xml = await builds.report(ctx, build_id)
+    return Response(xml, media_type="application/xml", headers={"X-Summary": summary})
 
 
 @router.get("/builds/{build_id}/journal")

@@ -14,7 +14,7 @@ from pierhead.appfile.document import Document, Fault, Path
 from pierhead.kit.errors import Invalid, Problem
 from pierhead.model.app import NAME, Spec
 
-_TEXTS = (("env",), ("build", "args"), ("placement", "labels"))
+_TEXTS = (("env",), ("test", "env"), ("build", "args"), ("placement", "labels"))
 """Mappings whose values are kept as they are written: `1.10` and `no` are texts there."""
 _FIXED = ("app", "environments")
 """Keys that an overlay cannot have."""

@@ -100,6 +100,8 @@ def _parts(kind: type[schema.Part]) -> Iterator[type[schema.Part]]:
         schema.Gate,
         schema.Hooks,
         schema.Placement,
+        schema.Test,
+        schema.TestService,
     )
 
 

@@ -397,6 +397,34 @@ class Build(Part):
     """The folder that holds the site (`runtime: static`). Default: the repository itself."""
 
 
+class TestService(Part):
+    """What the tests need beside the app."""
+
+    __test__ = False
+    image: str = Field(min_length=1)
+    """Its image; the tests reach it by its name."""
+    env: dict[Variable, Value] = {}
+    """Variables of its container."""
+    command: Command | None = None
+    """Replaces its image's own command."""
+
+
+class Test(Part):
+    """Run in a container of the image before it is released; when it fails, nothing is."""
+
+    __test__ = False
+    command: Command
+    """What is run, in the folder of the app: `[python3, -m, pytest, --junitxml, /tmp/report.xml]`."""
+    env: dict[Variable, Value] = {}
+    """Variables of the container."""
+    services: dict[Name, TestService] = {}
+    """Containers beside it, on a network from which nothing else is reached: a database, say."""
+    report: Folder | None = None
+    """The JUnit report that the command writes; kept with the build."""
+    timeout: Span = timedelta(minutes=10)
+    """Tests that take longer have failed."""
+
+
 class App(Part):
     """One app, in the environment that has no overlay."""
 
@@ -404,6 +432,8 @@ class App(Part):
     """The app's name: part of its host names, of its images and of its engine services."""
     build: Build = Build()
     """How the commit becomes an image. Default: Pierhead looks at the repository."""
+    test: Test | None = None
+    """Tests of the image, before it is released. Default: none."""
     ports: dict[Name, Port] = {}
     """Its ports by name; the first one is the app's own address. Without ports it is a worker."""
     ports_required: bool = False

@@ -25,7 +25,7 @@ def spec(app: schema.App) -> model.Spec:
         network=model.Network(app.network),
         deploy=_deploy(app.deploy),
         labels=dict(app.placement.labels),
-        build=_build(app.build),
+        build=_build(app.build, app.test),
     )
 
 
@@ -108,7 +108,7 @@ def _hooks(hooks: schema.Hooks) -> model.Hooks:
     return model.Hooks(tuple(hooks.pre_deploy or ()), tuple(hooks.post_deploy or ()), hooks.limit)
 
 
-def _build(build: schema.Build) -> model.BuildSpec:
+def _build(build: schema.Build, test: schema.Test | None) -> model.BuildSpec:
     return model.BuildSpec(
         runtime=build.runtime or "",
         base=build.base or "",
@@ -117,4 +117,18 @@ def _build(build: schema.Build) -> model.BuildSpec:
         args=dict(build.args),
         command=tuple(build.command or ()),
         output=build.output or "",
+        test=_test(test) if test else None,
+    )
+
+
+def _test(test: schema.Test) -> model.TestSpec:
+    return model.TestSpec(
+        command=tuple(test.command),
+        env=dict(test.env),
+        services={
+            name: model.TestService(one.image, dict(one.env), tuple(one.command or ()))
+            for name, one in test.services.items()
+        },
+        report=test.report or "",
+        timeout=test.timeout,
     )

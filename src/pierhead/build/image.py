@@ -11,18 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pierhead.build import base, cache, code, dependencies, dockerfile, layer, recipe, source
+from pierhead.build import base, cache, code, dependencies, dockerfile, layer, recipe, source, trial
 from pierhead.build.base import Base
 from pierhead.build.ingredients import FOLDER, Files, Recipe
 from pierhead.build.kitchen import Kitchen, Limits, Log
 from pierhead.build.layer import Config, Layer
 from pierhead.build.source import Commit, Tree
+from pierhead.build.trial import Outcome
 from pierhead.kit import clock
 from pierhead.model.app import BuildSpec
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.oci.client import Registry
 
-__all__ = ["Image", "Limits", "Request", "build_and_push", "explain"]
+__all__ = ["Image", "Limits", "Request", "build_and_push", "explain", "tried"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,16 @@ async def build_and_push(request: Request, log: Log) -> Image:
             if chosen.kind == "dockerfile":
                 return await _by_dockerfile(place, request, tree)
             return await _assemble(place, request, chosen, tree)
+
+
+async def tried(request: Request, made: Image, log: Log) -> Outcome | None:
+    """How the owner's tests ended in a container of the image; None without any. Raises: NotFound, Failed, …"""
+    if request.spec.test is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="pier-test-") as folder:
+        async with Registry(request.registry) as registry:
+            place = Kitchen(request.engine, registry, request.limits, log, Path(folder), request.owner)
+            return await trial.run(place, made.reference, request.spec.test)
 
 
 async def explain(repository: Path, commit: Commit, spec: BuildSpec) -> Recipe:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pierhead.build import sources
 from pierhead.kit import errors
-from pierhead.wire.docker import containers, images
+from pierhead.wire.docker import containers, images, networks
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.oci.client import Registry
 
@@ -96,7 +96,7 @@ async def run(kitchen: Kitchen, script: Script) -> Path:
             data = pieces(tar) if isinstance(tar, Path) else tar
             await containers.put_archive(kitchen.engine, container, "/", data)
         await containers.start(kitchen.engine, container)
-        lines = await _logged(kitchen, script.step, container)
+        lines = await logged(kitchen, script.step, container)
         if code := await containers.wait(kitchen.engine, container):
             raise await _failure(kitchen, script, container, code, lines)
         return await _result(kitchen, script, container)
@@ -106,10 +106,13 @@ async def run(kitchen: Kitchen, script: Script) -> Path:
 
 
 async def clear(engine: Engine, owner: str) -> None:
-    """No container builds for that owner. Raises: Unavailable."""
+    """No container builds for that owner, and no network of its tests is left. Raises: Unavailable."""
     for one in await containers.listing(engine, {"label": [f"{OWNER}={owner}"]}, all_=True):
         with contextlib.suppress(errors.NotFound):
             await containers.remove(engine, one.id, force=True)
+    for network in await networks.listing(engine, {"label": [f"{OWNER}={owner}"]}):
+        with contextlib.suppress(errors.NotFound):
+            await networks.remove(engine, network)
 
 
 async def pulled(kitchen: Kitchen, image: str) -> None:
@@ -121,7 +124,7 @@ async def pulled(kitchen: Kitchen, image: str) -> None:
             pass
 
 
-async def _logged(kitchen: Kitchen, step: str, container: str) -> list[str]:
+async def logged(kitchen: Kitchen, step: str, container: str) -> list[str]:
     """All that it wrote until it ended; lines that come in pieces are put together.
 
     Read twice: an engine may end the stream of a container that has exited before all of it was sent.
@@ -200,10 +203,17 @@ def _container(kitchen: Kitchen, script: Script) -> dict[str, object]:
         "Labels": {LABEL: script.step, OWNER: kitchen.owner},
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
-            "NanoCpus": round(kitchen.limits.processors * 1e9),
-            "Memory": kitchen.limits.memory_bytes,
-            "PidsLimit": _PROCESSES,
-            "Init": True,
+            **limits(kitchen.limits),
             "SecurityOpt": ["no-new-privileges"],
         },
+    }
+
+
+def limits(of: Limits) -> dict[str, object]:
+    """What the engine is told of them."""
+    return {
+        "NanoCpus": round(of.processors * 1e9),
+        "Memory": of.memory_bytes,
+        "PidsLimit": _PROCESSES,
+        "Init": True,
     }

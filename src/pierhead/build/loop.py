@@ -130,6 +130,11 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
         owner=ctx.owner,
     )
     made = await image.build_and_push(request, log)
+    if outcome := await image.tried(request, made, log):
+        if outcome.xml:
+            await tasks.whole(builds.reported(ctx, build.id, str(outcome.report or ""), outcome.xml))
+        if outcome.failure:
+            raise outcome.failure
     file = (text or b"").decode(errors="replace")
     config = await started.config(made.reference)
     await transcript.flush()

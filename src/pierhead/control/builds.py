@@ -10,7 +10,7 @@ from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model.app import NAME
 from pierhead.model.build import Build, BuildState
-from pierhead.store import apps, builds, journal
+from pierhead.store import apps, builds, journal, reports
 from pierhead.store.journal import Subject
 from pierhead.store.session import Connection
 
@@ -113,6 +113,22 @@ async def steps(ctx: Context, build_id: int) -> Sequence[journal.Step]:
     async with ctx.store.read() as db:
         await found(db, build_id)
         return await journal.steps(db, Subject.BUILD, build_id)
+
+
+async def reported(ctx: Context, build_id: int, summary: str, xml: bytes) -> None:
+    """The JUnit report of the build's tests is kept with it."""
+    async with ctx.store.write() as db:
+        await reports.keep(db, build_id, summary, xml)
+
+
+async def report(ctx: Context, build_id: int) -> tuple[str, bytes]:
+    """Its summary, and the report itself. Raises: NotFound."""
+    async with ctx.store.read() as db:
+        await found(db, build_id)
+        kept = await reports.find(db, build_id)
+    if kept is None:
+        raise errors.NotFound(f"Build {build_id} has no report.", hint="test.report in pier.yaml says where one is.")
+    return kept
 
 
 async def resolved(ctx: Context, build_id: int, commit: str, subject: str) -> None:

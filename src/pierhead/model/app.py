@@ -153,6 +153,29 @@ class Deploy:
 
 
 @dataclass(frozen=True, slots=True)
+class TestService:
+    """What tests need beside the app: a database, say."""
+
+    __test__ = False
+    image: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TestSpec:
+    """What is run in a container of the image before it is released."""
+
+    __test__ = False
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, TestService] = field(default_factory=dict)
+    report: str = ""
+    """Where the tests write a JUnit report; empty: nowhere."""
+    timeout: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
 class BuildSpec:
     """How the commit becomes an image. All empty: Pierhead looks at the repository."""
 
@@ -167,6 +190,7 @@ class BuildSpec:
     """Run in the source tree after the dependencies are there, for example `npm run build`."""
     output: str = ""
     """The folder that holds the site once `command` has run (static sites)."""
+    test: TestSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,14 @@ builds = Table(
     sqlite_autoincrement=True,
 )
 
+build_reports = Table(
+    "build_reports",
+    metadata,
+    Column("build_id", Integer, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("summary", Text, nullable=False),
+    Column("xml", LargeBinary, nullable=False),
+)
+
 releases = Table(
     "releases",
     metadata,
