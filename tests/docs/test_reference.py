@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from pierhead import appfile
-from pierhead.appfile import schema
+from pierhead.appfile import host_schema, schema
 from pierhead.catalog import reference as catalog
 from pierhead.catalog.endpoints import routes
 from pierhead.settings import describe, load
@@ -47,6 +47,13 @@ def test_every_setting_is_documented() -> None:
 def test_every_field_of_the_app_file_is_documented() -> None:
     page = (REFERENCE / "pier-yaml.md").read_text()
     for part in PARTS:
+        assert [name for name, field in part.model_fields.items() if not field.description] == []
+        assert [name for name in part.model_fields if f"- **{name}** (" not in page] == []
+
+
+def test_every_field_of_a_file_of_host_services_is_documented() -> None:
+    page = (REFERENCE / "services-d.md").read_text()
+    for part in (host_schema.File, host_schema.Service, host_schema.Check):
         assert [name for name, field in part.model_fields.items() if not field.description] == []
         assert [name for name in part.model_fields if f"- **{name}** (" not in page] == []
 
