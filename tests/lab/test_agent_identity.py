@@ -17,7 +17,7 @@ from pierhead.wire.docker import containers
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
-SICK = "exec busybox httpd -f -p 8000 -h /none"
+SICK = "busybox mkdir /empty; exec busybox httpd -f -p 8000 -h /empty"
 """Answers 404."""
 
 
