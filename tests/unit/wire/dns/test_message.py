@@ -40,6 +40,7 @@ def test_questions_that_differ_only_in_id_or_cookie_share_their_answer() -> None
         query(use_edns=0),
         query(want_dnssec=True),
     ],
+    ids=["name", "case", "type", "class", "flags", "edns", "dnssec"],
 )
 def test_questions_that_differ_have_answers_of_their_own(other: bytes) -> None:
     assert message.key(query(), tcp=False) != message.key(other, tcp=False)
