@@ -23,6 +23,7 @@ from pierhead.catalog import server
 from pierhead.gateway import loop
 from pierhead.gateway.options import Options
 from pierhead.kit import errors
+from pierhead.testing import consul as real
 from pierhead.wire.consul import agent, kv
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.gateway import client as gateways
@@ -169,6 +170,13 @@ class Lab:
         await self.scope.aclose()
         port = int(self.catalog.url.rsplit(":", 1)[1])
         async with server.serving(server.Options(port=port, data=folder)):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def a_consul_instead(self, folder: Path) -> AsyncIterator[None]:
+        """In place of the catalog there is a real Consul that knows nothing, at the same address."""
+        await self.scope.aclose()
+        async with real.serving(folder, port=int(self.catalog.url.rsplit(":", 1)[1])):
             yield
 
     async def start(self) -> None:

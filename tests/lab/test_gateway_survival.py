@@ -224,6 +224,22 @@ async def test_a_catalog_that_forgot_everything_takes_nothing_away_at_once(gatew
         assert await gateway.is_in("ready", "notes-dev", one)
 
 
+async def test_a_consul_in_the_place_of_the_embedded_catalog_is_followed(gateway: Lab, tmp_path: Path) -> None:
+    """It has no list of changes; what it says is followed all the same."""
+    one, two = await gateway.backend("one"), await gateway.backend("two")
+    await gateway.register("notes-dev", one)
+    await gateway.route("notes", service="notes-dev", hosts=[HOST])
+    await gateway.start()
+    await until(lambda: gateway.answers(HOST, 200, "one"))
+    async with gateway.a_consul_instead(tmp_path / "consul"):
+        await gateway.route("notes", service="notes-dev", hosts=[HOST])
+        for backend in (one, two):
+            await gateway.register("notes-dev", backend)
+        await until(lambda: gateway.is_in("ready", "notes-dev", two), 60)
+        await gateway.drain(two)
+        await until(lambda: gateway.is_in("draining", "notes-dev", two), 60)
+
+
 async def in_catalog(gateway: Lab, state: str) -> bool:
     return bool((await gateway.status())["catalog"]["state"] == state)
 

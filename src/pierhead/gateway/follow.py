@@ -105,39 +105,34 @@ class _Stale:
 
 
 async def _watch(client: Consul, known: Known, stale: _Stale) -> None:
-    """By the catalog's own list of changes where it has one, or else by comparing all checks."""
-    can_tell: bool | None = None
-
-    async def probe() -> None:
-        nonlocal can_tell
-        can_tell = await changes.since(client, 0) is not None
-
-    while can_tell is None:
-        await _attempt(probe, known, Backoff(limit=timedelta(seconds=5)))
-    if can_tell:
-        await _watch_changes(client, known, stale)
-    else:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_watch_checks(client, known, stale))
-            group.create_task(_watch_names(client, known, stale))
+    """By the catalog's own list of changes while it has one, or else by comparing all checks."""
+    await _watch_changes(client, known, stale)
+    log.info("The catalog has no list of changes; all of its checks are compared.")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_watch_checks(client, known, stale))
+        group.create_task(_watch_names(client, known, stale))
 
 
 async def _watch_changes(client: Consul, known: Known, stale: _Stale) -> None:
-    index = 0
+    """Until the catalog has no such list: it is a real Consul, or one has taken its place."""
+    index, has_list = 0, True
 
     async def once() -> None:
-        nonlocal index
+        nonlocal index, has_list
         asked, index = index, 0
         found = await changes.since(client, asked, wait=observe.WAIT)
         if found is None:
-            raise errors.Unavailable("The catalog can no longer say what changed")
+            has_list = False
+            return
         _see(known, asked, found.index)
         stale.add(found.services)
         if not found.is_complete:
             stale.add(await _all_names(client, known))
         index = found.index
 
-    await _repeat(once, known)
+    backoff = Backoff(limit=timedelta(seconds=5))
+    while has_list:
+        await _attempt(once, known, backoff)
 
 
 async def _watch_checks(client: Consul, known: Known, stale: _Stale) -> None:

@@ -90,12 +90,12 @@ def program() -> Path:
 
 
 @asynccontextmanager
-async def serving(folder: Path, guard: Guard | None = None) -> AsyncIterator[Running]:
-    """One Consul server, its log on disk in `folder`, with a leader. Raises: Unavailable.
+async def serving(folder: Path, guard: Guard | None = None, *, port: int = 0) -> AsyncIterator[Running]:
+    """One Consul server, its log on disk in `folder`, with a leader, at `port` where one is given. Raises: Unavailable.
 
     One that was served from that folder before comes back, at the same address.
     """
-    numbers = await asyncio.to_thread(_ports_of, folder, "https" if guard else "http")
+    numbers = await asyncio.to_thread(_ports_of, folder, "https" if guard else "http", port)
     config = {**_config(), **(guard.config if guard else {}), "ports": numbers}
     command = await asyncio.to_thread(_prepare, folder, config)
     with (folder / "log").open("wb") as log:
@@ -110,14 +110,14 @@ async def serving(folder: Path, guard: Guard | None = None) -> AsyncIterator[Run
         await _stop(process)
 
 
-def _ports_of(folder: Path, scheme: str) -> dict[str, int]:
+def _ports_of(folder: Path, scheme: str, port: int) -> dict[str, int]:
     """The ports that it has there, or gets now."""
     file = folder / "consul.json"
     if file.exists():
         before: dict[str, int] = json.loads(file.read_text())["ports"]
         return before
     http, server, serf = ports.free(3)
-    return {**_PORTS, "server": server, "serf_lan": serf, scheme: http}
+    return {**_PORTS, "server": server, "serf_lan": serf, scheme: port or http}
 
 
 def _prepare(folder: Path, config: Mapping[str, object]) -> list[str]:
