@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -57,6 +58,25 @@ async def a_catalog(kind: str, folder: Path) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+async def _told(admin: str, host: str) -> str:
+    """Why `pier gateway config` says that the host leads where it does: the same with and without `--json`."""
+    words = (sys.executable, "-c", "from pierhead.cli.main import main; main()", "gateway", "config", "--admin", admin)
+    text, document = [
+        (await (await asyncio.create_subprocess_exec(*words, *more, stdout=asyncio.subprocess.PIPE)).communicate())[0]
+        for more in ([], ["--json"])
+    ]
+    found = json.loads(document)
+    assert found["is_loaded"]
+    entry = next(one for one in found["maps"] if one["key"] == f"{host}/")
+    spare = next(one for one in found["sections"] if one["name"] == f"backend {entry['value']}")
+    assert spare["why"].startswith("spare, taken by http:web-")
+    assert spare["servers"]
+    lines = text.decode().splitlines()
+    assert lines[lines.index(f"backend {entry['value']} from http") - 1].startswith("# now s1: ")
+    assert f"{host}/ {entry['value']}  # {entry['why']}" in lines
+    return str(entry["why"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_plain_container_that_names_its_route_is_served(kind: str, tmp_path: Path) -> None:
     http, admin = ports.free(2)
@@ -80,6 +100,7 @@ async def test_a_plain_container_that_names_its_route_is_served(kind: str, tmp_p
 
         await until(lambda: is_served(200), 60, "the container answers by its name")
         assert (await ask("other.localhost"))[0] == 404
+        assert await _told(f"127.0.0.1:{admin}", host) == f"metadata `route` of the service web-{lab.options.cluster}"
         second = await lab.container("exec busybox httpd -f -p 8000 -h /www", labels)
         await containers.remove(lab.engine, name, force=True)
         await until(lambda: is_served(200), 60, "the other one answers")

@@ -1,10 +1,15 @@
-"""`pier gateway`: one HAProxy and its controller, for any catalog that speaks the Consul HTTP API."""
+"""`pier gateway`: one HAProxy and its controller, for any catalog that speaks the Consul HTTP API, and what they have
+rendered."""
 
 from __future__ import annotations
 
+import os
 import platform
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,13 +18,18 @@ from pierhead.boot import gateway
 from pierhead.cli import config, console
 from pierhead.gateway.options import Options
 from pierhead.kit import errors, log
-from pierhead.settings import values
+from pierhead.settings import load, values
+from pierhead.wire.gateway.client import Gateways
 
-app = typer.Typer()
+app = typer.Typer(help="Serve what the catalog's routes say; show what is rendered.")
+PATIENCE = timedelta(seconds=30)
+"""For all that a gateway with thousands of services has rendered."""
 
 Http = Annotated[str, typer.Option("--http", help="Address and port for HTTP; service ports use the same address.")]
 Admin = Annotated[str, typer.Option("--admin", help="Address and port of the status API; others must reach it.")]
-Data = Annotated[Path, typer.Option("--data", help="The folder of its files, sockets and last known state.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="The folder of its files, sockets and last known state. Needed.")
+]
 Name = Annotated[str, typer.Option("--name", help="Its name in the catalog. Default: gateway-<host name>.")]
 Program = Annotated[str, typer.Option("--haproxy", help="The HAProxy program.")]
 Https = Annotated[int, typer.Option("--https", min=0, max=65535, help="Port for HTTPS; 0: none.")]
@@ -42,10 +52,16 @@ ProxyProtocol = Annotated[
 Keep = Annotated[bool, typer.Option("--keep/--no-keep", help="HAProxy goes on serving when this process is stopped.")]
 
 
-@app.command("gateway")
+Asked = Annotated[
+    str, typer.Option("--admin", help="The gateway's status API. Default: the settings' gateway; 127.0.0.1:4402.")
+]
+
+
+@app.callback(invoke_without_command=True)
 @console.exits
 async def serve(
-    data: Data,
+    ctx: typer.Context,
+    data: Data = None,
     catalog: config.Catalog = "",
     http: Http = "127.0.0.1:8080",
     admin: Admin = "127.0.0.1:4402",
@@ -62,6 +78,12 @@ async def serve(
     settings: config.Access = None,
 ) -> None:
     """Serve what the catalog's routes say until stopped."""
+    if ctx.invoked_subcommand:
+        return
+    if data is None:
+        raise errors.Invalid(
+            "--data is missing", hint="Name a folder for the gateway's files: --data /var/lib/gateway."
+        )
     told = config.with_catalog(settings, catalog)
     log.start()
     host, http_port = _address("--http", http)
@@ -87,6 +109,49 @@ async def serve(
         proxies=_networks("--proxy-protocol", proxy_protocol),
     )
     await gateway.alone(options)
+
+
+@app.command("config")
+@console.exits
+async def rendered(admin: Asked = "", settings: config.File = None, as_json: console.Json = False) -> None:
+    """Print what a running gateway has rendered, HAProxy's file and maps, and why.
+
+    Each part is shown with the route, service metadata or setting it comes from; besides what is left out, and what has
+    yet to be carried out.
+    """
+    async with Gateways(timeout=PATIENCE) as gateways:
+        found = await gateways.config(admin or _own(settings))
+    if as_json:
+        console.emit(found, as_json)
+        return
+    for line in _annotated(found):
+        console.say(line)
+
+
+def _own(settings: Path | None) -> str:
+    told = load.load(settings, os.environ, {}).gateway
+    host = f"[{told.admin_host}]" if ":" in told.admin_host else told.admin_host
+    return f"{host}:{told.admin_port}"
+
+
+def _annotated(found: Mapping[str, Any]) -> Iterator[str]:
+    """The file as it is, with the reasons as comments."""
+    yield f"# gateway {found['name']}, as of the catalog's index {found['index']}"
+    yield from (f"# pending: {one}" for one in found["pending"])
+    yield from (f"# left out: {one['route']}: {one['reason']}" for one in found["left_out"])
+    sections = {one["name"]: one for one in found["sections"]}
+    for line in found["config"].splitlines():
+        yield from _reasons(sections.get(" ".join(line.split(" ")[:2])))
+        yield line
+    for name, entries in groupby(found["maps"], key=lambda one: one["map"]):
+        yield from ("", f"# {name}")
+        yield from (f"{one['key']} {one['value']}  # {one['why']}" for one in entries)
+
+
+def _reasons(section: Mapping[str, Any] | None) -> Iterator[str]:
+    if section:
+        yield f"# {section['why']}"
+        yield from (f"# now {slot}: {who}" for slot, who in section["servers"].items())
 
 
 def _networks(flag: str, text: str) -> tuple[str, ...]:

@@ -37,7 +37,6 @@ COMMANDS: Mapping[str, str] = {
     "logout": "login",
     "agent": "agent",
     "catalog": "catalog",
-    "gateway": "gateway",
     "dns": "resolver",
     "version": "version",
 }
@@ -53,6 +52,7 @@ GROUPS: Mapping[str, str] = {
     "hook": "hook",
     "certificate": "certificate",
     "config": "config",
+    "gateway": "gateway",
     "base": "base",
     "host": "host",
     "node": "node",

@@ -32,6 +32,8 @@ def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     if not isinstance(command, TyperGroup):
         yield path, command
         return
+    if command.invoke_without_command:
+        yield path, command
     for name, one in command.commands.items():
         yield from _leaves(f"{path} {name}", one)
 

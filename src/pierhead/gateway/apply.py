@@ -84,6 +84,11 @@ class Proxy:
         return self.layout.problems
 
     @property
+    def maps(self) -> Mapping[str, Mapping[str, str]]:
+        """File → key → where it leads, as HAProxy had it when it was last read."""
+        return self._maps
+
+    @property
     def old_workers(self) -> int:
         """Workers that only finished what they had when they were last asked for."""
         return len(self._old)

@@ -197,14 +197,14 @@ def _paths(route: Route) -> tuple[str, ...]:
 
 
 def _admit(draft: Draft, route: Route, blocked: Blocked, *, has_tls: bool) -> None:
-    pool, sites = pool_name(route), _sites(route)
-    reason = "" if has_tls or not _names(route) else _NO_TLS
+    pool, sites = pool_name(route), sites_of(route)
+    reason = "" if has_tls or not names_of(route) else _NO_TLS
     reason = reason or _refusal(draft, route, sites, blocked)
     if reason:
         draft.problems.append(Problem(route.name, reason))
         return
     draft.sites |= dict.fromkeys(sites, pool)
-    draft.names |= dict.fromkeys(_names(route), pool)
+    draft.names |= dict.fromkeys(names_of(route), pool)
     if route.service_port:
         draft.ports[route.service_port] = pool
     if pool not in draft.routes:
@@ -214,12 +214,13 @@ def _admit(draft: Draft, route: Route, blocked: Blocked, *, has_tls: bool) -> No
         draft.problems.append(Problem(route.name, f"its weights differ from another route's to {route.service}"))
 
 
-def _names(route: Route) -> list[str]:
+def names_of(route: Route) -> list[str]:
     """Names by which a TLS connection is passed on unopened."""
     return [host.lower() for host in route.hosts] if route.protocol == Protocol.TCP else []
 
 
-def _sites(route: Route) -> list[str]:
+def sites_of(route: Route) -> list[str]:
+    """`host/path/` of every place that it asks for."""
     if route.protocol not in WITH_HOSTS:
         return []
     return [f"{host.lower()}{path.rstrip('/')}/" for host in route.hosts for path in route.paths]
@@ -227,7 +228,10 @@ def _sites(route: Route) -> list[str]:
 
 def leads(structure: Structure, route: Route) -> bool:
     """The route is carried out: something leads to its pool because of it."""
-    ways = [*(structure.sites.get(site) for site in _sites(route)), *(structure.names.get(n) for n in _names(route))]
+    ways = [
+        *(structure.sites.get(site) for site in sites_of(route)),
+        *(structure.names.get(n) for n in names_of(route)),
+    ]
     return pool_name(route) in [*ways, structure.ports.get(route.service_port or 0)]
 
 
@@ -247,11 +251,11 @@ def _objections(draft: Draft, route: Route, sites: Sequence[str], blocked: Block
         yield from (f"{route.protocol} carries no HTTP: {name} cannot be set" for name in needless)
         if route.policy.balance not in ("roundrobin", "leastconn", "source"):
             yield f"{route.protocol} carries no HTTP: balance can be roundrobin, leastconn or source"
-    if not sites and not port and not _names(route):
+    if not sites and not port and not names_of(route):
         yield "neither hosts nor a service_port lead to it"
     yield from (f"{host!r} is no host name" for host in route.hosts if not _HOST.fullmatch(host.lower()))
     yield from (f"{path!r} is no path" for path in route.paths if not _PATH.fullmatch(path))
-    taken = (name for name in _names(route) if draft.names.get(name, pool) != pool)
+    taken = (name for name in names_of(route) if draft.names.get(name, pool) != pool)
     yield from (f"{name} leads to {draft.names[name]} already" for name in taken)
     yield from (f"{site} leads to {draft.sites[site]} already" for site in sites if draft.sites.get(site, pool) != pool)
     if port and draft.ports.get(port, pool) != pool:

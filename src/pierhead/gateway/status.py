@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp import web
 
 import pierhead
-from pierhead.gateway import apply, listing, metrics, plan
+from pierhead.gateway import apply, explain, listing, metrics, plan, render
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.layout import Mode, Pool, Server
@@ -55,6 +55,7 @@ async def serve(proxy: Proxy, known: Known) -> web.AppRunner:
     app.add_routes([web.get("/v1/status", _Status(proxy, known).answer)])
     app.add_routes([web.get("/v1/services/{name}", _Service(proxy, known, Meter()).answer)])
     app.add_routes([web.get("/v1/routes", _Routes(proxy, known).answer)])
+    app.add_routes([web.get("/v1/config", _Config(proxy, known).answer)])
     app.add_routes([web.get("/metrics", _Metrics(proxy, known).answer)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -242,6 +243,39 @@ class _Routes:
     async def answer(self, _: web.Request) -> web.Response:
         found = listing.listing(self.known.snapshot, self.proxy.layout)
         return _json({"index": self.proxy.index, "routes": [asdict(one) for one in found]})
+
+
+@dataclass(frozen=True)
+class _Config:
+    proxy: Proxy
+    known: Known
+
+    async def answer(self, _: web.Request) -> web.Response:
+        """What HAProxy has read, and why; keys of certificates are in files of their own and never part of it."""
+        proxy, known = self.proxy, self.known
+        try:
+            text = await asyncio.to_thread((proxy.frame.folder / render.CONFIG).read_text)
+        except OSError as error:
+            return _json({"error": f"nothing is rendered yet: {error}"}, status=503)
+        homes, maps = dict(proxy.homes.of), {name: dict(entries) for name, entries in proxy.maps.items()}
+        running = explain.Running(
+            text, maps, proxy.layout, replace(proxy.homes, of=homes, used=set(proxy.homes.used)), proxy.loaded
+        )
+        found = await asyncio.to_thread(explain.explain, running, known.snapshot)
+        pending = [*_pending(proxy, known), *found.pending]
+        about = {"name": proxy.options.name, "index": proxy.index, "is_loaded": running.is_loaded}
+        body = {**asdict(found), **about, "pending": pending, "config": text}
+        return web.Response(text=await asyncio.to_thread(json.dumps, body), content_type="application/json")
+
+
+def _pending(proxy: Proxy, known: Known) -> list[str]:
+    """What HAProxy has yet to be told, besides single routes."""
+    told = [f"a reload: {proxy.waiting}"] if proxy.waiting else []
+    told += [f"HAProxy does not follow: {proxy.failure}"] if proxy.failure else []
+    if known.snapshot.index != proxy.index:
+        told.append(f"the catalog's index {known.snapshot.index}: {proxy.index} is carried out")
+    held = known.held.items()
+    return told + [f"most of {one} vanished at once; it is kept until {clock.text(until)}" for one, until in held]
 
 
 @dataclass(frozen=True)

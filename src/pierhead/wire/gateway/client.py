@@ -92,6 +92,13 @@ class Gateways:
             raise _unexpected(address, code, value)
         return list(value["routes"])
 
+    async def config(self, address: str) -> dict[str, Any]:
+        """What the gateway has rendered and why, as it says it. Raises: Unavailable."""
+        code, value = await self._get(address, "/v1/config")
+        if code != 200:
+            raise _unexpected(address, code, value)
+        return value
+
     async def service(self, address: str, name: str) -> Service | None:
         """What the gateway has of a service; None when no route leads to it there. Raises: Unavailable."""
         code, value = await self._get(address, f"/v1/services/{quote(name, safe='')}")
