@@ -11,7 +11,7 @@ LEAST_ENDPOINTS, LEAST_SERVICES = 20, 3
 
 
 def is_doubtful(before: Sequence[Endpoint], after: Sequence[Endpoint]) -> bool:
-    """More than half of those that could serve are simply gone, without having been drained."""
+    """More than half of those that could serve are simply gone: neither drained, nor are others there instead."""
     return 2 * _gone(before, after) > _serving(before)
 
 
@@ -29,5 +29,9 @@ def _serving(endpoints: Sequence[Endpoint]) -> int:
 
 
 def _gone(before: Sequence[Endpoint], after: Sequence[Endpoint]) -> int:
-    left = {endpoint.id for endpoint in after}
-    return sum(endpoint.state == State.HEALTHY and endpoint.id not in left for endpoint in before)
+    """Those that could serve and are gone, less those that can serve and were not there: a machine that was started
+    again has other instances, and somebody must have seen them to say that they are healthy."""
+    left, known = {endpoint.id for endpoint in after}, {endpoint.id for endpoint in before}
+    gone = sum(endpoint.state == State.HEALTHY and endpoint.id not in left for endpoint in before)
+    new = sum(endpoint.state == State.HEALTHY and endpoint.id not in known for endpoint in after)
+    return max(0, gone - new)
