@@ -57,6 +57,8 @@ def gateway_options(settings: Settings) -> Options:
         pages=Path(told.pages) if told.pages else None,
         trusted=values.items(told.trusted_proxies),
         proxies=values.items(told.proxy_protocol),
+        access_log=Path(told.access_log) if told.access_log else None,
+        access_log_bytes=told.access_log_bytes,
     )
 
 

@@ -52,6 +52,9 @@ ProxyProtocol = Annotated[
 Keep = Annotated[bool, typer.Option("--keep/--no-keep", help="HAProxy goes on serving when this process is stopped.")]
 
 
+AccessLog = Annotated[
+    Path | None, typer.Option("--access-log", help="A file that gets a JSON object a line for every HTTP request.")
+]
 Asked = Annotated[
     str, typer.Option("--admin", help="The gateway's status API. Default: the settings' gateway; 127.0.0.1:4402.")
 ]
@@ -75,6 +78,7 @@ async def serve(
     pages: Pages = None,
     trust: Trust = "",
     proxy_protocol: ProxyProtocol = "",
+    access_log: AccessLog = None,
     settings: config.Access = None,
 ) -> None:
     """Serve what the catalog's routes say until stopped."""
@@ -107,6 +111,8 @@ async def serve(
         pages=pages,
         trusted=_networks("--trust", trust),
         proxies=_networks("--proxy-protocol", proxy_protocol),
+        access_log=access_log,
+        access_log_bytes=told.gateway.access_log_bytes,
     )
     await gateway.alone(options)
 

@@ -14,6 +14,7 @@ from itertools import islice
 from time import monotonic
 
 from pierhead.gateway import haproxy, layout, loaded, plan, pool, render, slots
+from pierhead.gateway.access import AccessLog
 from pierhead.gateway.layout import Drawn, Layout, Mode, Pool, Problem
 from pierhead.gateway.loaded import Homes, Loaded, Records
 from pierhead.gateway.options import Options
@@ -43,6 +44,7 @@ class Proxy:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.frame = haproxy.frame(options)
+        self.access = AccessLog(options.access_log, options.access_log_bytes) if options.access_log else None
         self.process: Process | None = None
         self.started = asyncio.Event()
         """Set while there is a process."""

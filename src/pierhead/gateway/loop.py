@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pierhead.gateway import announce, follow, gather, haproxy, status
+from pierhead.gateway.access import AccessLog
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.options import Options
@@ -58,10 +59,19 @@ async def run(options: Options) -> None:
             group.create_task(_again(lambda: announce.keep(client, options), "The catalog does not list this gateway."))
             group.create_task(known.keep_saved(options.kept))
             group.create_task(_withdraw(client, options))
+            if proxy.access:
+                group.create_task(_log_requests(proxy, proxy.access))
     finally:
         await runner.cleanup()
         if not options.keep:
             await haproxy.stop(options.data)
+
+
+async def _log_requests(proxy: Proxy, access: AccessLog) -> None:
+    def keep() -> Awaitable[None]:
+        return access.keep(proxy.frame.access, lambda: (proxy.layout, dict(proxy.homes.of)))
+
+    await _again(keep, "Requests are not logged.")
 
 
 async def _withdraw(client: Consul, options: Options) -> None:

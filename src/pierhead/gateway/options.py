@@ -43,6 +43,10 @@ class Options:
     """Networks whose X-Forwarded-* headers are believed."""
     proxies: tuple[str, ...] = ()
     """Networks of load balancers that send a PROXY header."""
+    access_log: Path | None = None
+    """The file of requests, a JSON object a line; None: they are not logged."""
+    access_log_bytes: int = 256 << 20
+    """With more the file begins anew, and what it held is beside it."""
 
     @property
     def certificates_kept(self) -> Path:

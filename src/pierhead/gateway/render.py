@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pierhead
+from pierhead.gateway import access
 from pierhead.gateway import pool as pool_
 from pierhead.gateway.layout import WITH_HOSTS, Layout, Pool, Server
 from pierhead.gateway.loaded import SPARE_SLOTS
@@ -47,6 +48,12 @@ class Frame:
     """Networks whose X-Forwarded-* headers are believed."""
     proxies: tuple[str, ...] = ()
     """Networks whose connections begin with a PROXY header."""
+    has_access_log: bool = False
+
+    @property
+    def access(self) -> Path:
+        """Where HAProxy tells of each HTTP request."""
+        return self.run / "access.sock"
 
     @property
     def inside(self) -> Path:
@@ -178,6 +185,7 @@ global
   maxconn {frame.connections}
   stats socket {frame.worker} mode 600 level admin
   stats maxconn 32
+{_access_target(frame)}\
   hard-stop-after {frame.drain_seconds}s
   ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
   ssl-default-bind-ciphers {_CIPHERS}
@@ -224,6 +232,23 @@ defaults tcp
 """
 
 
+def _access_target(frame: Frame) -> str:
+    return f"  log {frame.access} len {access.LENGTH} format raw local0\n" if frame.has_access_log else ""
+
+
+def _access(frame: Frame) -> str:
+    """Requests are told. What is not there any more at their end is kept aside until then."""
+    if not frame.has_access_log:
+        return ""
+    return f"""\
+  log global
+  option dontlognull
+  log-format '{access.FORMAT}'
+  http-request set-var(txn.forwarded) req.fhdr(X-Forwarded-For),bytes(0,255)
+  http-request set-var(txn.request_id) req.hdr(X-Request-ID),bytes(0,128)
+"""
+
+
 def _patience(layout: Layout) -> str:
     """How long a client that owes something may be silent: streams of gRPC and slow services need more than pages."""
     policies = [pool.policy for pool in layout.pools.values() if pool.protocol == Protocol.GRPC or pool.policy.http2]
@@ -252,6 +277,7 @@ def _request(frame: Frame) -> str:
   http-request set-header X-Forwarded-Proto %[var(txn.scheme)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
   http-request set-header X-Request-ID %[unique-id] unless {{ req.hdr(X-Request-ID) -m found }}
+{_access(frame)}\
   http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
 """
 

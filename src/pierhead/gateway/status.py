@@ -23,7 +23,7 @@ from pierhead.gateway.layout import Mode, Pool, Server
 from pierhead.gateway.meter import Meter
 from pierhead.kit import clock, errors
 from pierhead.model.instance import Endpoint, State
-from pierhead.wire.haproxy import master, records
+from pierhead.wire.haproxy import master, records, worker
 
 STATES = {Mode.READY: "ready", Mode.DRAIN: "draining", Mode.MAINT: "down"}
 PATIENCE = timedelta(seconds=2.5)
@@ -105,7 +105,19 @@ async def overview(proxy: Proxy, known: Known) -> dict[str, object]:
         "routes": len(known.snapshot.routes),
         "services": len(known.snapshot.services),
         "problems": problems,
+        "access_log": await _access_log(proxy),
     }
+
+
+async def _access_log(proxy: Proxy) -> dict[str, object] | None:
+    """None: requests are not logged."""
+    if proxy.access is None:
+        return None
+    try:
+        unsent: int | None = (await worker.info(proxy.frame.worker)).dropped_logs
+    except errors.Unavailable:
+        unsent = None  # unknown
+    return {"file": str(proxy.access.file), **asdict(proxy.access.count), "dropped_by_haproxy": unsent}
 
 
 async def servers(proxy: Proxy, service: str, meter: Meter) -> list[Seen] | None:

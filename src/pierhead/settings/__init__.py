@@ -120,6 +120,10 @@ class Gateway:
     they are replaced."""
     proxy_protocol: str = ""
     """Networks, separated by commas, whose connections begin with a PROXY header that says who the client is."""
+    access_log: str = ""
+    """A file that gets a JSON object a line for every HTTP request. Empty: requests are not logged."""
+    access_log_bytes: int = 256 << 20
+    """The file of requests begins anew when it has more; what it held is in `<file>.1`."""
     admin_host: str = "127.0.0.1"
     """Address of the controller's own status API. Agents and servers must reach it."""
     admin_port: int = 4402

@@ -72,6 +72,8 @@ class Info:
     pid: int
     description: str
     connections: int
+    dropped_logs: int = 0
+    """Datagrams of logs that nobody took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def read_info(text: str) -> Info:
         pid=int(values.get("Pid", "0")),
         description=values.get("description", ""),
         connections=int(values.get("CurrConns", "0")),
+        dropped_logs=int(values.get("DroppedLogs", "0")),
     )
 
 

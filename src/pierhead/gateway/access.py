@@ -1,0 +1,158 @@
+"""The access log: HAProxy sends one datagram a request to a socket, and the controller makes lines of a file of them.
+
+It never holds HAProxy back: what the queue or the disk cannot take is dropped and counted; what the socket cannot take
+HAProxy drops. While no controller runs nothing is written, and HAProxy serves as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pierhead.gateway.layout import Layout, Pool
+from pierhead.kit import errors, files
+from pierhead.model.instance import Endpoint
+
+log = logging.getLogger(__name__)
+
+QUEUE = 20_000
+"""Requests that may wait for the disk."""
+BATCH = 2_000
+"""Lines that are written at once, at most."""
+FORMAT = (
+    '{"time":%Ts.%ms,"client":"%ci","forwarded_for":"%[var(txn.forwarded),json(utf8s)]",'
+    '"host":"%[var(txn.host),bytes(0,255),json(utf8s)]","path":"%[var(txn.path),bytes(0,1024),json(utf8s)]",'
+    '"method":"%HM","status":%ST,"bytes_in":%U,"bytes_out":%B,'
+    '"request_ms":%TR,"queue_ms":%Tw,"connect_ms":%Tc,"response_ms":%Tr,"total_ms":%Ta,"end":"%tsc",'
+    '"backend":"%b","server":"%si:%sp","request_id":"%[var(txn.request_id),json(utf8s)]"}'
+)
+"""What HAProxy makes of a request: JSON, whatever the client sent."""
+LENGTH = 16384
+"""Of a datagram; none with `FORMAT` is longer."""
+
+Homes = Mapping[str, str]
+"""Pool → backend, for pools that have not the one of their name."""
+
+
+@dataclass(slots=True)
+class Count:
+    """Since the controller started."""
+
+    written: int = 0
+    dropped: int = 0
+    """Requests that the queue or the disk could not take."""
+    error: str = ""
+    """Why the disk takes none."""
+
+
+class AccessLog:
+    """The socket and the file of one gateway."""
+
+    def __init__(self, file: Path, limit_bytes: int) -> None:
+        self.file, self.count = file, Count()
+        self._limit_bytes = limit_bytes
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
+
+    def take(self, datagram: bytes) -> None:
+        """A request will be written, or is counted as dropped. What HAProxy says of itself is no request."""
+        if not datagram.startswith(b"{"):
+            return
+        try:
+            self._queue.put_nowait(datagram)
+        except asyncio.QueueFull:
+            self.count.dropped += 1
+
+    async def keep(self, path: Path, now: Callable[[], tuple[Layout, Homes]]) -> None:
+        """Requests told at the socket `path` are in the file soon after they ended, until cancelled.
+
+        `now`: what HAProxy's backends are. Raises: Unavailable (the socket cannot be made).
+        """
+        try:
+            told = await asyncio.to_thread(_bound, path)
+        except OSError as error:
+            self.count.error = f"the socket {path} cannot be made: {error.strerror}"
+            raise errors.Unavailable(f"The access log's socket {path} cannot be made: {error.strerror}") from error
+        running = asyncio.get_running_loop()
+        running.add_reader(told, self._drain, told)
+        try:
+            while True:
+                await self._write([await self._queue.get(), *self._waiting()], *now())
+        finally:
+            running.remove_reader(told)
+            told.close()
+
+    def _drain(self, told: socket.socket) -> None:
+        """What came is taken at one go, because the socket holds few."""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(BATCH):
+                self.take(told.recv(LENGTH))
+
+    def _waiting(self) -> list[bytes]:
+        return [self._queue.get_nowait() for _ in range(min(self._queue.qsize(), BATCH - 1))]
+
+    async def _write(self, told: Sequence[bytes], layout: Layout, homes: Homes) -> None:
+        try:
+            written = await asyncio.to_thread(self._append, told, layout, homes)
+        except OSError as error:
+            if not self.count.error:
+                log.warning("Requests are not logged.", extra={"path": str(self.file), "reason": error.strerror})
+            self.count.dropped += len(told)
+            self.count.error = error.strerror or str(error)
+            return
+        self.count.written += written
+        self.count.dropped += len(told) - written
+        self.count.error = ""
+
+    def _append(self, told: Sequence[bytes], layout: Layout, homes: Homes) -> int:
+        found = lines(told, layout, homes)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        files.rotate(self.file, self._limit_bytes)
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in found))
+        return len(found)
+
+
+def _bound(path: Path) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        found.setblocking(False)
+        found.bind(str(path))
+    except OSError:
+        found.close()
+        raise
+    return found
+
+
+def lines(told: Sequence[bytes], layout: Layout, homes: Homes) -> list[str]:
+    """Each request as one JSON object, with service, release and instance. What is no JSON is left out."""
+    pools = {backend: pool for pool, backend in homes.items()}
+    instances: dict[str, dict[str, Endpoint]] = {}
+    found = []
+    for datagram in told:
+        try:
+            value = json.loads(datagram)
+            backend, server = value["backend"], value["server"]
+        except (ValueError, KeyError):
+            continue
+        pool = layout.pools.get(pools.get(backend, backend))
+        if pool and pool.name not in instances:
+            instances[pool.name] = _instances(pool)
+        one = instances[pool.name].get(server) if pool else None
+        value |= {"service": pool.service if pool else "", "release": "", "instance": ""}
+        value |= {"release": one.release, "instance": one.id} if one else {}
+        found.append(json.dumps(value))  # in ASCII, because half a surrogate has no other form
+    return found
+
+
+def _instances(pool: Pool) -> dict[str, Endpoint]:
+    """Address as HAProxy logs it → who is there now."""
+    seated = [(server.key, server.endpoints) for server in pool.servers if server.key and server.endpoints]
+    return {f"{host}:{port}": endpoints[0] for (host, port), endpoints in seated}
