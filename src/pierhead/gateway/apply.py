@@ -50,6 +50,8 @@ class Proxy:
         """Set while there is a process."""
         self.layout = Layout()
         """What was carried out last."""
+        self.aim = Layout()
+        """What is being carried out, or was last: whoever answers a request already is in it."""
         self.homes = Homes()
         self.loaded = Loaded()
         self.has_followed = False
@@ -201,7 +203,7 @@ class Proxy:
 
     async def _carry_out(self, snapshot: Snapshot) -> bool:
         """True when something had to be done."""
-        wanted = self._draw(snapshot)
+        self.aim = wanted = self._draw(snapshot)
         before = self._drawn.layout if self._drawn else Layout()
         changed = [pool for name, pool in wanted.pools.items() if before.pools.get(name) is not pool]
         is_routed_anew = before.draft is not wanted.draft or bool(self.waiting)

@@ -69,7 +69,7 @@ async def run(options: Options) -> None:
 
 async def _log_requests(proxy: Proxy, access: AccessLog) -> None:
     def keep() -> Awaitable[None]:
-        return access.keep(proxy.frame.access, lambda: (proxy.layout, dict(proxy.homes.of)))
+        return access.keep(proxy.frame.access, lambda: (proxy.aim, dict(proxy.homes.of)))
 
     await _again(keep, "Requests are not logged.")
 
