@@ -44,6 +44,8 @@ class Hosts:
         self._is_over: set[str] = set()
         self._told = ""
         self._has_looked = False
+        self._undecided: set[str] = set()
+        """Instances that were asked for while it could not be said whether they stay."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._found.services)
@@ -53,7 +55,10 @@ class Hosts:
 
     def knows(self, instance: str) -> bool:
         """Whether it stays can be said: what could not be read is not gone."""
-        return self._has_looked and (self._found.is_read or instance in self._found.services)
+        is_known = self._has_looked and (self._found.is_read or instance in self._found.services)
+        if not is_known:
+            self._undecided.add(instance)
+        return is_known
 
     async def look(self) -> set[str]:
         """The instances for which something is different from what the last look saw."""
@@ -63,6 +68,8 @@ class Hosts:
         self._limits |= {key: one.drain for key, one in found.services.items()}
         self._has_looked = True
         changed = {key for key in before.keys() | found.services.keys() if before.get(key) != found.services.get(key)}
+        if found.is_read:
+            changed, self._undecided = changed | self._undecided, set()
         return changed | (asked ^ asked_before)
 
     def stays(self, instance: str) -> Service | None:

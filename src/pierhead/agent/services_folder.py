@@ -52,7 +52,8 @@ class Found:
     problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     """File, or folder → what is wrong with it."""
     is_read: bool = True
-    """False: the folder could not be read, and more services than these may be there."""
+    """False: the folder could not be read, or a file that is new was not read yet, and more services than these may be
+    there."""
 
 
 class Folder:
@@ -77,7 +78,7 @@ class Folder:
                 self._take(name, signature)
         self._remove(now)
         self._seen = now
-        return self._found({})
+        return replace(self._found({}), is_read=now.keys() <= self._files.keys())
 
     def _is_still(self, name: str, signature: Signature) -> bool:
         return self._seen.get(name) == signature or time.time() - signature[2] / 1e9 > _STILL_SECONDS

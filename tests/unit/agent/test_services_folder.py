@@ -50,6 +50,14 @@ def test_files_are_joined(case: Case) -> None:
     assert case.folder.look().files == {"host:one": "a.yaml", "host:two": "b.yml"}
 
 
+def test_whether_services_are_gone_is_not_known_before_a_new_file_was_read(case: Case) -> None:
+    case.write("a.yaml", "services: {one: {port: 1}}", settled=False)
+    assert not case.folder.look().is_read
+    assert case.folder.look().is_read
+    case.write("b.yaml", "services: [")
+    assert case.folder.look().is_read
+
+
 def test_a_file_counts_once_it_stands_still(case: Case) -> None:
     case.write("a.yaml", "services: {one: {port: 1}}", settled=False)
     assert case.services() == {}
