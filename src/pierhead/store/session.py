@@ -15,11 +15,19 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection as SyncConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from pierhead.kit import errors
+from pierhead.kit import errors, tasks
 
 Connection = AsyncConnection
 """What a use case hands to the functions of the store; everything done with one is one transaction."""
+
+
+class _Whole(AsyncConnection):
+    """Each statement runs to its end, whoever waits for it: what is left of one that was cancelled keeps the lock."""
+
+    async def execute(self, *arguments: Any, **options: Any) -> Any:
+        return await tasks.whole(super().execute(*arguments, **options))
 
 
 class Store:
@@ -28,18 +36,20 @@ class Store:
     def __init__(self, reader: AsyncEngine, writer: AsyncEngine) -> None:
         self._reader = reader
         self._writer = writer
+        self._writing = asyncio.Lock()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for queries. Raises: Unavailable."""
-        async with _mapped(), self._reader.connect() as connection:
+        async with _mapped(), _connected(self._reader) as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction; committed at the end, rolled back on any error. Raises: Unavailable."""
-        async with _mapped(), self._writer.begin() as connection:
+        """A transaction; committed at the end, rolled back on any error or cancellation. Raises: Unavailable."""
+        async with _mapped(), self._writing, _connected(self._writer) as connection:
             yield connection
+            await tasks.whole(connection.commit())
 
     async def close(self) -> None:
         await self._reader.dispose()
@@ -52,7 +62,7 @@ async def opened(file: Path) -> AsyncIterator[Store]:
     file.parent.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(migrate, f"sqlite:///{file}")
     reader = create_async_engine(f"sqlite+aiosqlite:///{file}")
-    writer = create_async_engine(f"sqlite+aiosqlite:///{file}", pool_size=1, max_overflow=0)
+    writer = create_async_engine(f"sqlite+aiosqlite:///{file}", poolclass=NullPool)
     _prepare(reader, "BEGIN")
     _prepare(writer, "BEGIN IMMEDIATE")
     store = Store(reader, writer)
@@ -89,6 +99,23 @@ def _prepare(engine: AsyncEngine, begin: str) -> None:
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: SyncConnection) -> None:
         connection.exec_driver_sql(begin)
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction. Whoever is cancelled meanwhile leaves nothing open behind."""
+    connection = _Whole(engine)
+    try:
+        await tasks.whole(_begin(connection))
+        yield connection
+    finally:
+        if connection.sync_connection is not None:
+            await tasks.whole(connection.close())
+
+
+async def _begin(connection: AsyncConnection) -> None:
+    await connection.start()
+    await connection.begin()
 
 
 @asynccontextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from pierhead.kit import errors
-from pierhead.store import apps, session, tables
+from pierhead.store import apps, session, tables, tokens
 
 
 def test_the_migrations_make_the_tables(tmp_path: Path) -> None:
@@ -47,3 +49,22 @@ async def test_what_was_written_is_there_for_the_next_process(tmp_path: Path) ->
         await apps.ensure(db, "notes", "dev")
     async with session.opened(tmp_path / "pier.db") as store, store.read() as db:
         assert [environment.name for environment in await apps.environments(db, "notes")] == ["dev"]
+
+
+async def test_who_is_cancelled_leaves_the_database_to_the_others(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    async with session.opened(tmp_path / "pier.db") as store:
+        for round_ in range(40):
+            writers = [asyncio.ensure_future(_write(store, 10 * round_ + n)) for n in range(5)]  # noqa: TID251
+            await asyncio.sleep(chance.random() / 10)
+            for cancelled in chance.sample(writers, 3):
+                cancelled.cancel()
+            async with asyncio.timeout(8):
+                await asyncio.wait(writers)
+            assert not [one for one in writers if not one.cancelled() and one.exception()]
+
+
+async def _write(store: session.Store, number: int) -> None:
+    async with store.write() as db:
+        await tokens.ensure(db, f"name-{number}", f"token-{number}")
+        await tokens.holder(db, f"token-{number}")
