@@ -124,8 +124,8 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
           Prod: {app: x}
           production: {replica: 3, ports: {web: {port: 0}}, health: non}
     """
-    keys = "app, build, ports, ports_required, replicas, command, health, resources, env, secrets, volumes, network, "
-    keys += "deploy, placement"
+    keys = "app, build, test, ports, ports_required, replicas, command, health, resources, env, secrets, volumes, "
+    keys += "network, deploy, placement"
     assert problems(text) == [
         "pier.yaml:1 app: 'Notes' is not a name: lower-case letters, digits and `-`, a letter first, at most 40",
         "pier.yaml:2 prots: there is no such key (did you mean ports?)",
