@@ -154,6 +154,7 @@ async def test_no_request_fails_during_twenty_endpoint_changes_and_five_reloads(
         if number % 4 == 0:
             await gateway.route(f"r{number}", service=f"s{number}", hosts=[f"r{number}.test"], service_port=free_port())
             await until(lambda n=number: gateway.answers(f"r{n}.test", 503))  # type: ignore[misc]
+            await until(lambda n=number: has_reloaded_often(gateway, n // 4))  # type: ignore[misc]
     stop.set()
     await asyncio.wait(load)
     assert failures == [], f"of {sum(counts)} requests"

@@ -123,7 +123,11 @@ async def test_an_invalid_file_is_left_out_and_told_and_the_others_live(machine:
     async def is_told() -> bool:
         return told[-1:] == ["services: bad.yaml:2 services.bad.port: is needed and 1 more (`pier host check`)"]
 
+    async def is_listed() -> bool:
+        return [found["state"] for found in machine.says()["services"]] == ["passing"]
+
     await until(is_told, what="what is wrong is told")
+    await until(is_listed, what="its state is told")
     listed = await machine.host("list", "--json")
     assert listed.exit_code == 0, listed.stderr
     said = json.loads(listed.stdout)
