@@ -29,15 +29,15 @@ unit *arguments:
 
 # One protocol at a time, embedded and real
 contract *arguments:
-    uv run pytest tests/contract {{arguments}}
+    scripts/machine contract .venv/bin/pytest tests/contract {{arguments}}
 
 # Real engines and a whole Pierhead
 lab *arguments:
-    uv run pytest tests/lab {{arguments}}
+    scripts/machine lab .venv/bin/pytest tests/lab {{arguments}}
 
 # The command line as a person uses it
 e2e *arguments:
-    uv run pytest tests/e2e {{arguments}}
+    scripts/machine e2e .venv/bin/pytest tests/e2e {{arguments}}
 
 # What is written is what is so
 docs *arguments:
