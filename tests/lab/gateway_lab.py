@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp import web
 
 from pierhead.catalog import server
-from pierhead.gateway import loop
+from pierhead.gateway import haproxy, loop
 from pierhead.gateway.options import Options
 from pierhead.kit import errors
 from pierhead.testing import consul as real
@@ -213,7 +213,7 @@ class Lab:
         await self.stop()
         if self._child:
             await self.kill_child()
-        await loop.stop_haproxy(self.options.data)
+        await haproxy.stop(self.options.data, timedelta(seconds=1))
         for backend in self.backends:
             await backend.stop()
 

@@ -1,11 +1,10 @@
-"""HTTP/2 and gRPC end to end, and the same placement on every gateway, on the real HAProxy."""
+"""HTTP/2 and gRPC end to end, on the real HAProxy."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,51 +96,17 @@ async def _speaks(channel: Any) -> None:
     await chat.done_writing()
 
 
-async def test_http_2_is_spoken_to_who_can_and_placement_is_the_same_on_every_gateway(
-    gateway: Lab, tmp_path: Path
-) -> None:
-    for name in ("one", "two", "three", "four"):
-        await gateway.register("shop", await gateway.backend(name))
-    await gateway.route("shop", service="shop", hosts=["shop.test"], balance="path")
+async def test_http_2_is_spoken_to_who_can(gateway: Lab) -> None:
+    await gateway.register("shop", await gateway.backend("one"))
+    await gateway.route("shop", service="shop", hosts=["shop.test"])
     await until(lambda: gateway.answers("shop.test", 200))
     async with httpx.AsyncClient(http1=False, http2=True) as client:
         url = f"http://127.0.0.1:{gateway.options.http_port}/"
         answers = await _together([client.get(url, headers={"Host": "shop.test"}) for _ in range(20)])
         assert {(answer.status_code, answer.http_version) for answer in answers} == {(200, "HTTP/2")}
 
-    first = gateway.backends[0]
-    await gateway.deregister(first)  # so that the two gateways have seen different things
-    await until(lambda: _is_gone(gateway, first.name))
-    await gateway.register("shop", first)
-    await until(lambda: gateway.is_in("ready", "shop", first))
-    options = replace(
-        gateway.options,
-        name="other",
-        http_port=free_port(),
-        https_port=free_port(),
-        admin_port=free_port(),
-        data=tmp_path / "other",
-    )
-    other = Lab(options, gateway.catalog, gateway.session, gateway.scope)
-    await other.start()
-    try:
-        await until(lambda: _has_all(other, len(gateway.backends)))
-        placed = [[(await one.get("shop.test", f"/{n}"))[1] for n in range(40)] for one in (gateway, other)]
-        assert placed[0] == placed[1]
-        assert set(placed[0]) == {"one", "two", "three", "four"}
-    finally:
-        await other.close()
-
 
 async def _together(asked: list[Any]) -> list[Any]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one) for one in asked]
     return [task.result() for task in tasks]
-
-
-async def _is_gone(gateway: Lab, name: str) -> bool:
-    return name not in {(await gateway.get("shop.test", f"/{n}"))[1] for n in range(40)}
-
-
-async def _has_all(gateway: Lab, count: int) -> bool:
-    return len({(await gateway.get("shop.test", f"/{n}"))[1] for n in range(40)}) == count

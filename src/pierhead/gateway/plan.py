@@ -107,6 +107,10 @@ def _pool(pool: Pool, backend: str, actual: Actual, loaded: Loaded) -> Iterator[
         step = _server(backend, server, found) if found or not loaded.can_add else _added(backend, pool, server)
         if step:
             yield step
+    known = {server.name for server in pool.servers}
+    for name, found in servers.items():
+        if name not in known and (step := _server(backend, Server(name), found)):
+            yield step  # a pool of which HAProxy has more slots than are needed by now
 
 
 def _added(backend: str, pool: Pool, wanted: Server) -> Step | None:

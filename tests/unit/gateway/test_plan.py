@@ -59,6 +59,13 @@ def test_new_servers_come_before_old_ones_leave() -> None:
     ]
 
 
+def test_who_sits_in_a_slot_that_the_pool_does_not_need_any_more_gets_nothing() -> None:
+    now = actual(("s1", 80, 100, 0), ("s2", 9, 1, 5), ("s3", 82, 100, 0))
+    text, commands = told(pool(server("s1", 80), Server("s2")), now)
+    assert text == f"maint {POOL}/s3: gone from the catalog"
+    assert commands == [f"set server {POOL}/s3 state maint"]
+
+
 def test_a_changed_weight_is_only_that() -> None:
     assert told(pool(server("s1", 80, weight=28)), actual(("s1", 80, 100, 0)))[1] == [f"set server {POOL}/s1 weight 28"]
 
