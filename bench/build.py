@@ -26,6 +26,7 @@ from pierhead.build.image import Limits, Request
 from pierhead.model.app import BuildSpec
 from pierhead.testing import registry
 from pierhead.wire.docker.client import Engine
+from pierhead.wire.oci.access import Access
 from pierhead.wire.oci.client import Registry
 
 SOCKET = os.environ.get("PIER_ENGINE_SOCKET", "unix:///var/run/docker.sock")
@@ -71,7 +72,7 @@ def commit(folder: Path, number: int) -> None:
 async def ours(place: Place) -> str:
     """The image's reference."""
     fetched = await source.fetch(place.bare, str(place.work), "main")
-    request = Request(APP, fetched, place.bare, BuildSpec(), place.registry, place.engine, Limits(0, 1 << 30))
+    request = Request(APP, fetched, place.bare, BuildSpec(), Access(place.registry), place.engine, Limits(0, 1 << 30))
     return (await image.build_and_push(request, _ignored)).reference
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -126,3 +129,53 @@ def test_the_same_commit_is_the_same_image(pierhead: Pierhead, site: Repository)
     newest, before = pierhead.json("releases", "site")[:2]
     assert newest["image"] == before["image"]
     assert urlsplit(f"//{newest['image']}").netloc
+
+
+def test_the_registrys_account_is_replaced_without_a_failed_request_and_nodes_pull_with_the_new_one(
+    pierhead: Pierhead, site: Repository
+) -> None:
+    before = pierhead.json("registry", "show")
+    assert (before["is_embedded"], before["old"], before["told"]) == (True, [], before["services"])
+    anonymous = urllib.request.Request(f"http://{before['address']}/v2/_catalog")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(anonymous, timeout=10)  # noqa: S310
+    kept = {one["id"] for one in pierhead.json("ps", "site")["instances"]}
+    with Load(pierhead.gateway, HOST) as load:
+        made = pierhead.json("registry", "rotate")
+        assert made["old"] == [before["account"]]
+        until(lambda: pierhead.json("registry", "show")["old"] == [])
+        after = pierhead.json("registry", "show")
+        assert (after["account"], after["told"]) == (made["account"], before["services"])
+        assert {one["id"] for one in pierhead.json("ps", "site")["instances"]} == kept, "nothing is restarted"
+        # The image that runs, forgotten by the engine as if this were another node: the next instance pulls it.
+        image = pierhead.json("releases", "site")[0]["image"]
+        docker("image", "rm", "--force", image)
+        pierhead.pier("scale", "site", "2")
+        until(lambda: [one["state"] for one in pierhead.json("ps", "site")["instances"]].count("healthy") == 2)
+        pierhead.pier("scale", "site", "1")
+    assert load.failures == []
+    password = (pierhead.home / "registry-accounts").read_text().strip().partition(":")[2]
+    logs = "".join(file.read_text(errors="replace") for file in (pierhead.home / "log").iterdir())
+    assert password not in logs
+    assert password not in docker("service", "ls", "--format", "{{.ID}}") + docker("service", "inspect", *services())
+
+
+def test_garbage_is_collected_while_the_registry_takes_no_uploads_and_the_next_build_works(
+    pierhead: Pierhead, site: Repository
+) -> None:
+    told = pierhead.json("prune")
+    done = pierhead.json("prune", "--yes")
+    assert len(done["removed"]) == len(told["removals"])
+    until(lambda: {part["state"] for part in pierhead.json("status")["parts"]} == {"ready"})
+    site.write("index.html", "after the clean-up")
+    site.commit("Say something else")
+    pierhead.pier("deploy", str(site.folder))
+    assert ask(pierhead.gateway, HOST) == (200, "after the clean-up")
+
+
+def services() -> list[str]:
+    return docker("service", "ls", "--quiet").split()
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout

@@ -24,10 +24,11 @@ from pierhead.build import image, kitchen, source
 from pierhead.build.image import Image, Limits, Request
 from pierhead.kit import errors
 from pierhead.model.app import BuildSpec
-from pierhead.testing import registry
+from pierhead.testing import bases, registry
 from pierhead.wire.docker import containers
 from pierhead.wire.docker import images as engine_images
 from pierhead.wire.docker.client import Engine
+from pierhead.wire.oci.access import Access
 from pierhead.wire.oci.client import Registry
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -68,7 +69,7 @@ class Place:
         bare = folder.with_name("bare.git")
         commit = await source.fetch(bare, str(folder), "main")
         limits = Limits(cpus=0, memory_bytes=1 << 30)
-        request = Request(app, commit, bare, spec or BuildSpec(), self.registry, self.engine, limits)
+        request = Request(app, commit, bare, spec or BuildSpec(), Access(self.registry), self.engine, limits)
         self.log.clear()
         found = await image.build_and_push(request, self._note)
         self.made.append(found.reference)
@@ -135,6 +136,8 @@ async def eventually(condition: Callable[[], Awaitable[bool]], limit: timedelta 
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     folder = tmp_path_factory.mktemp("registry")
     async with registry.serving(folder) as address, Engine(SOCKET) as engine:
+        async with Registry(address) as connected:
+            await bases.seed(connected)
         found = Place(engine, address, tmp_path_factory.mktemp("work"))
         yield found
         for value in await engine_images.listing(engine):
@@ -181,7 +184,7 @@ async def test_the_same_commit_is_the_same_image_and_a_new_one_only_new_code(pla
     other = await source.fetch(folder.with_name("other.git"), str(folder), "main~1")
     limits = Limits(cpus=1, memory_bytes=1 << 28)
     request = Request(
-        "site-again", other, folder.with_name("other.git"), BuildSpec(), place.registry, place.engine, limits
+        "site-again", other, folder.with_name("other.git"), BuildSpec(), Access(place.registry), place.engine, limits
     )
     same = await image.build_and_push(request, place._note)
     assert same.reference == first.reference
@@ -274,7 +277,7 @@ async def test_the_owners_command_makes_the_site(place: Place) -> None:
         assert (await get(f"{url}/make.sh"))[0] == 404
     commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
     request = Request(
-        "made", commit, folder.with_name("bare.git"), spec, place.registry, place.engine, Limits(0, 1 << 30)
+        "made", commit, folder.with_name("bare.git"), spec, Access(place.registry), place.engine, Limits(0, 1 << 30)
     )
     same = await image.build_and_push(request, place._note)
     assert same.reference == made.reference, f"made once, at {when}"
@@ -288,7 +291,13 @@ async def test_a_dockerfile_is_built_on_a_base_that_is_made_for_it(place: Place)
         assert "Hello from" in (await get(url))[2]
     commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
     request = Request(
-        "hello", commit, folder.with_name("bare.git"), BuildSpec(), place.registry, place.engine, Limits(0, 1 << 30)
+        "hello",
+        commit,
+        folder.with_name("bare.git"),
+        BuildSpec(),
+        Access(place.registry),
+        place.engine,
+        Limits(0, 1 << 30),
     )
     assert (await image.build_and_push(request, place._note)).reference == made.reference
     (folder / "Dockerfile").write_text((folder / "Dockerfile").read_text() + "RUN echo it is broken >&2; exit 3\n")
@@ -369,7 +378,7 @@ async def test_a_registry_that_is_down_is_said(place: Place) -> None:
     commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
     nowhere = f"127.0.0.1:{free_port()}"
     request = Request(
-        "down", commit, folder.with_name("bare.git"), BuildSpec(), nowhere, place.engine, Limits(0, 1 << 30)
+        "down", commit, folder.with_name("bare.git"), BuildSpec(), Access(nowhere), place.engine, Limits(0, 1 << 30)
     )
     with pytest.raises(errors.Unavailable, match=nowhere):
         await image.build_and_push(request, place._note)

@@ -22,6 +22,7 @@ from pierhead.api import (
     instances,
     nodes,
     prune,
+    registry,
     routes,
 )
 from pierhead.api.channel import router as channel_router
@@ -66,6 +67,7 @@ def create(context: Context, status: Callable[[], Any], simulate: Simulate) -> F
         hooks.router,
         git.router,
         prune.router,
+        registry.router,
         instances.router,
         nodes.router,
         _status,

@@ -19,18 +19,20 @@ from pierhead.wire.gateway import client
 
 _SOON = timedelta(milliseconds=100)
 _LOOK = timedelta(seconds=3)
+_OF_SERVER = ("engine", "registry", "catalog")
 
 
 def of(settings: Settings, status: Callable[[], Any]) -> Sequence[Part]:
     """All parts, each after what it needs. `status` answers with what all of them say, for the API."""
+    window = registry.Window()
     return [
         Part("engine", lambda report: engine.run(settings, report)),
-        Part("registry", lambda report: registry.run(settings, report), needs=("engine",)),
+        Part("registry", lambda report: registry.run(settings, report, window), needs=("engine",)),
         Part("catalog", lambda report: catalog.run(settings, report)),
         Part("gateway", lambda report: _gateway(settings, report)),
         Part("resolver", lambda report: resolver.run(settings, report)),
         Part("agent", lambda report: agent.run(settings, report), needs=("engine", "catalog")),
-        Part("server", lambda report: _server(settings, status, report), needs=("engine", "registry", "catalog")),
+        Part("server", lambda report: _server(settings, status, window, report), needs=_OF_SERVER),
     ]
 
 
@@ -62,8 +64,8 @@ def gateway_options(settings: Settings) -> Options:
     )
 
 
-async def _server(settings: Settings, status: Callable[[], Any], report: Report) -> None:
-    await server.run(settings, status, lambda: report.ready(settings.api_url))
+async def _server(settings: Settings, status: Callable[[], Any], window: registry.Window, report: Report) -> None:
+    await server.run(settings, status, lambda: report.ready(settings.api_url), window.opened)
 
 
 async def _gateway(settings: Settings, report: Report) -> None:

@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,12 @@ _GOODBYE = timedelta(seconds=3)
 """How long open requests may take to end when the server stops; streams are cut, and go on where they were."""
 
 
-async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[], None]) -> None:
+async def run(
+    settings: Settings,
+    status: Callable[[], Any],
+    ready: Callable[[], None],
+    registry_window: Callable[[], AbstractAsyncContextManager[None]],
+) -> None:
     """The API answers, queued builds are built and environments are moved, until cancelled.
 
     Calls `ready` once the API answers. Raises: Conflict (its port is taken).
@@ -55,6 +60,7 @@ async def run(settings: Settings, status: Callable[[], Any], ready: Callable[[],
             engine=engine,
             catalog=consul,
             gateways=gateways,
+            registry_window=registry_window,
             certificate_key=bytes.fromhex(_kept(home.certificate_key(settings), lambda: secrets.token_hex(32))),
         )
         async with store.write() as db:

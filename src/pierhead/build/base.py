@@ -157,7 +157,7 @@ async def _brought(place: Kitchen, repository: str, reference: str) -> Base:
     await place.log("base", f"{name}: brought into the registry once")
     await _pulled(place, name)
     await images.tag(place.engine, name, f"{place.registry.address}/{kept}", tag)
-    async for _ in images.push(place.engine, f"{place.registry.address}/{kept}", tag):
+    async for _ in images.push(place.engine, f"{place.registry.address}/{kept}", tag, place.credentials):
         pass
     found = await find(place.registry, kept, tag)
     if found is None:

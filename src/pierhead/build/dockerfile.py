@@ -46,7 +46,7 @@ async def build_and_push(place: Kitchen, how: How, context: Path) -> tuple[str, 
         await place.log(STEP, "this commit was built before")
     else:
         await _build(place, how, f"{repository}:{how.tag}", context)
-        async for _ in images.push(place.engine, repository, how.tag):
+        async for _ in images.push(place.engine, repository, how.tag, place.credentials):
             pass
         found = await place.registry.manifest(how.app, how.tag)
     if found is None:
@@ -67,7 +67,7 @@ async def _build(place: Kitchen, how: How, tag: str, context: Path) -> None:
     )
     lines: list[str] = []
     try:
-        async for text in images.build(place.engine, kitchen.pieces(context), wanted):
+        async for text in images.build(place.engine, kitchen.pieces(context), wanted, place.credentials):
             for line in text.splitlines():
                 lines.append(line)
                 await place.log(STEP, line)

@@ -21,6 +21,7 @@ from pierhead.build.trial import Outcome
 from pierhead.kit import clock
 from pierhead.model.app import BuildSpec
 from pierhead.wire.docker.client import Engine
+from pierhead.wire.oci.access import Access
 from pierhead.wire.oci.client import Registry
 
 __all__ = ["Image", "Limits", "Request", "build_and_push", "explain", "tried"]
@@ -33,10 +34,11 @@ class Request:
     repository: Path
     """The bare repository that has the commit."""
     spec: BuildSpec
-    registry: str
-    """`host:port`"""
+    registry: Access
     engine: Engine
     limits: Limits
+    source: str = ""
+    """Where the commit is from: a git URL, or what no one else can reach."""
     owner: str = ""
     """Who builds: on every container, so that what a server that died left behind is found."""
 
@@ -156,7 +158,10 @@ async def _files(repository: Path, tree: Tree) -> Files:
 
 
 def _labels(request: Request) -> dict[str, str]:
+    """Of the commit alone, and of the repository that it is from: never of the machine or the time of the build."""
+    origin = source.origin(request.source)
     return {
+        **({"org.opencontainers.image.source": origin} if origin else {}),
         "org.opencontainers.image.revision": request.commit.id,
         "org.opencontainers.image.version": request.commit.id[:10],
         "org.opencontainers.image.title": request.app,

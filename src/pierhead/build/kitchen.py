@@ -56,6 +56,17 @@ class Kitchen:
     """For files on their way; gone when the build has ended."""
     owner: str = ""
 
+    @property
+    def credentials(self) -> images.Credentials | None:
+        """What the engine shows the registry."""
+        access = self.registry.access
+        account = access.account
+        return images.Credentials(account.username, account.password, access.host) if account else None
+
+    def known_to(self, image: str) -> images.Credentials | None:
+        """The same for an image of the registry; nobody else is told."""
+        return self.credentials if image.startswith(f"{self.registry.address}/") else None
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -120,7 +131,7 @@ async def pulled(kitchen: Kitchen, image: str) -> None:
     try:
         await images.inspect(kitchen.engine, image)
     except errors.NotFound:
-        async for _ in images.pull(kitchen.engine, image):
+        async for _ in images.pull(kitchen.engine, image, kitchen.known_to(image)):
             pass
 
 

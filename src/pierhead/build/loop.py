@@ -12,7 +12,7 @@ from pierhead import appfile
 from pierhead.build import image, kitchen, source, started
 from pierhead.build.source import Commit
 from pierhead.build.transcript import Transcript
-from pierhead.control import accesses, builds, environments, releases
+from pierhead.control import accesses, builds, environments, registry, releases
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks, units
 from pierhead.kit.backoff import Backoff
@@ -78,6 +78,7 @@ async def _perform(ctx: Context, build: Build) -> None:
     await transcript.flush()
     if failure:
         await tasks.whole(builds.failed(ctx, build.id, failure))
+        await registry.forget_uploads(ctx)
     if build.source.startswith(builds.UPLOAD):
         await asyncio.to_thread(builds.bundle(ctx, build.source).unlink, missing_ok=True)
 
@@ -124,9 +125,10 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
         commit=commit,
         repository=repository,
         spec=spec.build,
-        registry=ctx.settings.registry_address,
+        registry=registry.access(ctx.settings),
         engine=ctx.engine,
         limits=image.Limits(told.cpus, told.memory_bytes, told.repository_bytes),
+        source=build.source,
         owner=ctx.owner,
     )
     made = await image.build_and_push(request, log)
@@ -136,7 +138,7 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
         if outcome.failure:
             raise outcome.failure
     file = (text or b"").decode(errors="replace")
-    config = await started.config(made.reference)
+    config = await started.config(request.registry, made.reference)
     await transcript.flush()
     found = Image(made.reference, commit.id, commit.subject, file, config)
     await tasks.whole(releases.propose(ctx, build, spec, found))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from pierhead.build import ignore, layer
 from pierhead.kit import errors, tasks, units
@@ -78,6 +79,18 @@ async def fetch(repository: Path, url: str, ref: str, how: How = How()) -> Commi
             )
         await _modules(repository, commit, url, how)
     return await git.describe(repository, commit)
+
+
+def origin(url: str) -> str:
+    """The git URL as others may read it: without a password or token; empty for what is no URL of another machine."""
+    if scp := re.fullmatch(r"([\w.-]+@)?([\w.-]+):(?!//)([^:]+)", url):
+        return f"ssh://{scp[1] or ''}{scp[2]}/{scp[3].lstrip('/')}"
+    found = urlsplit(url)
+    if found.scheme not in ("https", "http", "ssh", "git") or not found.hostname:
+        return ""
+    user = f"{found.username}@" if found.scheme == "ssh" and found.username else ""
+    host = f"[{found.hostname}]" if ":" in found.hostname else found.hostname
+    return f"{found.scheme}://{user}{host}{f':{found.port}' if found.port else ''}{found.path}"
 
 
 async def receive(repository: Path, bundle: Path, ref: str, how: How = How()) -> Commit:

@@ -7,14 +7,14 @@ from typing import Any
 
 from pierhead.kit import errors
 from pierhead.model.release import ImageConfig
+from pierhead.wire.oci.access import Access
 from pierhead.wire.oci.client import Registry
 
 
-async def config(reference: str) -> ImageConfig:
-    """Of the image `host:port/name@sha256:…`. Raises: NotFound (the registry has no such image), Unavailable."""
-    address, _, rest = reference.partition("/")
-    name, _, digest = rest.rpartition("@")
-    async with Registry(address) as registry:
+async def config(access: Access, reference: str) -> ImageConfig:
+    """Of the image `host:port/name@sha256:…` there. Raises: NotFound (the registry has no such image), Unavailable."""
+    name, _, digest = reference.removeprefix(f"{access.address}/").rpartition("@")
+    async with Registry(access) as registry:
         manifest = await registry.manifest(name, digest)
         if manifest is None:
             raise errors.NotFound(f"The registry has no {reference}.", hint="Build it again.")

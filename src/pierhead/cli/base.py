@@ -9,6 +9,7 @@ import typer
 
 from pierhead.build import base
 from pierhead.cli import console
+from pierhead.control import registry
 from pierhead.settings import load
 from pierhead.wire.oci.client import Registry
 
@@ -35,6 +36,6 @@ async def build(
         if not as_json:
             console.note(f"{step:<12} {text}")
 
-    async with Registry(settings.registry_address) as registry:
-        made = await base.build(name, registry, log, include=tuple(include or ()), suite=suite)
+    async with Registry(registry.access(settings)) as connected:
+        made = await base.build(name, connected, log, include=tuple(include or ()), suite=suite)
     console.emit({"image": made.reference} if as_json else made.reference, as_json)

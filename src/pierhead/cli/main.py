@@ -50,10 +50,12 @@ GROUPS: Mapping[str, str] = {
     "variable": "variable",
     "secret": "secret",
     "hook": "hook",
+    "git": "git",
     "certificate": "certificate",
     "config": "config",
     "gateway": "gateway",
     "base": "base",
+    "registry": "registry",
     "host": "host",
     "node": "node",
 }

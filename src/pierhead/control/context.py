@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from pierhead.control.channels import Channels
@@ -31,6 +33,8 @@ class Context:
     """32 bytes that the keys of certificates are sealed with in the catalog; gateways have the same file."""
     registry_quiet: asyncio.Lock = field(default_factory=asyncio.Lock)
     """While somebody holds it no build begins: what no image names is being removed from the registry."""
+    registry_window: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """Within it the embedded registry takes no uploads, whoever they are from."""
     channels: Channels = field(default_factory=Channels)
     build_wanted: Signal = field(default_factory=Signal)
     release_wanted: Signal = field(default_factory=Signal)

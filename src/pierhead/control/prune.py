@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pierhead.control import registry
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model import prune
@@ -40,9 +41,9 @@ async def plan(ctx: Context) -> Plan:
     async with ctx.store.read() as db:
         known = [app.name for app in await apps.listing(db)]
         needed = {app: await _needed(ctx, db, app) for app in known}
-    async with Registry(ctx.settings.registry_address) as registry:
-        names = [*known, CACHE, *(name for name in await registry.repositories() if name.startswith(_BASES))]
-        found = [image for name in names for image in await _images(registry, name)]
+    async with Registry(registry.access(ctx.settings)) as connected:
+        names = [*known, CACHE, *(name for name in await connected.repositories() if name.startswith(_BASES))]
+        found = [image for name in names for image in await _images(connected, name)]
     return prune.plan(found, needed, known)
 
 
@@ -51,11 +52,12 @@ async def run(ctx: Context) -> Done:
     async with ctx.registry_quiet:
         await _no_builds(ctx)
         wanted = await plan(ctx)
-        async with Registry(ctx.settings.registry_address) as registry:
+        async with Registry(registry.access(ctx.settings)) as connected:
             for removal in wanted.removals:
-                await registry.delete_manifest(removal.image.repository, removal.image.digest)
+                await connected.delete_manifest(removal.image.repository, removal.image.digest)
         if wanted.removals and not ctx.settings.registry.address:
-            await distribution.collect_garbage(ctx.settings.registry_config)
+            async with ctx.registry_window():
+                await distribution.collect_garbage(ctx.settings.registry_config)
         gone = await _from_engine(ctx, wanted)
     ctx.build_wanted.set()
     return Done([str(removal) for removal in wanted.removals], wanted.size, gone)
@@ -73,11 +75,11 @@ async def _needed(ctx: Context, db: Connection, app: str) -> set[str]:
     return {image.rpartition("@")[2] for image in (*found, *made[:count])}
 
 
-async def _images(registry: Registry, repository: str) -> list[Kept]:
+async def _images(connected: Registry, repository: str) -> list[Kept]:
     tags: dict[str, list[str]] = {}
     blobs: dict[str, Mapping[str, int]] = {}
-    for tag in await registry.tags(repository):
-        if manifest := await registry.manifest(repository, tag):
+    for tag in await connected.tags(repository):
+        if manifest := await connected.manifest(repository, tag):
             tags.setdefault(manifest.digest, []).append(tag)
             parts = [*manifest.value["layers"], manifest.value["config"]]
             blobs[manifest.digest] = {part["digest"]: int(part["size"]) for part in parts}

@@ -23,6 +23,8 @@ class Label:
     HEALTH = "pier.health"
     """JSON: `{"probe": "http", "path": "/", "port": "web", "interval_seconds": 5, "timeout_seconds": 2, "rise": 1,
     "fall": 3}`"""
+    ACCOUNT = "pier.registry.account"
+    """Of an engine service only: a mark of the registry account that its nodes have been told. It is no secret."""
     STOP = "pier.stop"
     """JSON: `{"signal": "SIGTERM", "drain_seconds": 30, "stop_seconds": 10}`: the image's own signal, sent by the
     agent after the drain, because the engine's (SIGCONT) does nothing."""

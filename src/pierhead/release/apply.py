@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
-from pierhead.control import host_ports
+from pierhead.control import host_ports, registry
 from pierhead.control import secrets as stored
 from pierhead.control.context import Context
 from pierhead.kit import errors
@@ -76,7 +77,7 @@ async def _create(ctx: Context, release: Release, replicas: int) -> None:
             await _create_one(ctx, release, min(replicas - number, 1))
         return
     try:
-        await services.create(ctx.engine, await _spec(ctx, release, replicas))
+        await _created(ctx, await _spec(ctx, release, replicas))
     except errors.Conflict:
         _log.debug("The engine service exists already.", extra={"release": release.name})
 
@@ -87,7 +88,7 @@ async def _run(ctx: Context, release: Release, hook: str) -> None:
     place = service.Place(ctx.settings.cluster, ctx.settings.mount)
     try:
         command = getattr(release.spec.deploy.hooks, hook)
-        await services.create(ctx.engine, service.job(place, release, files, hook, command))
+        await _created(ctx, service.job(place, release, files, hook, command))
     except errors.Conflict:
         _log.debug("The hook's engine service exists already.", extra={"release": release.name, "hook": hook})
 
@@ -98,13 +99,20 @@ async def _create_one(ctx: Context, release: Release, replicas: int) -> None:
     group = engine_name(ctx.settings.cluster, release.app, release.environment, release.number)
     name, numbers = await host_ports.take(ctx, group, len(ports))
     one = service.One(name, {port.name: number for port, number in zip(ports, numbers, strict=True)})
-    await services.create(ctx.engine, await _spec(ctx, release, replicas, one))
+    await _created(ctx, await _spec(ctx, release, replicas, one))
 
 
 async def _spec(ctx: Context, release: Release, replicas: int, one: service.One | None = None) -> ServiceSpec:
     files = [await _secret(ctx, release, name) for name in release.secrets]
     place = service.Place(ctx.settings.cluster, ctx.settings.mount)
     return service.spec(place, release, replicas, files, one)
+
+
+async def _created(ctx: Context, wanted: ServiceSpec) -> None:
+    """The engine service exists, and every node can pull its image. Raises: Conflict (there is one of that name)."""
+    access = registry.access(ctx.settings)
+    marked = replace(wanted, marks=registry.mark(ctx, access))
+    await services.create(ctx.engine, marked, registry.credentials(access))
 
 
 async def _scale(ctx: Context, group: Group, replicas: int, target: Release | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pierhead.control import apps, deployments, host_ports, instances, logs, nodes, releases
+from pierhead.control import apps, deployments, host_ports, instances, logs, nodes, registry, releases
 from pierhead.control.apps import Place
 from pierhead.control.context import Context
 from pierhead.control.instances import Cluster
@@ -78,6 +78,7 @@ async def cycle(ctx: Context, memory: Memory) -> timedelta:
     """
     there = await instances.cluster(ctx)
     await host_ports.settle(ctx, {service.name for mine in there.services.values() for service in mine})
+    await registry.settle(ctx, [service for mine in there.services.values() for service in mine])
     places = await apps.places(ctx)
     looks = [await _look(ctx, place, there, memory) for place in places]
     await apply.write_routes(ctx, {name: route for look in looks for name, route in _routes(ctx, look).items()})

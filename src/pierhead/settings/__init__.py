@@ -49,8 +49,21 @@ class Registry:
     """Address that the embedded registry listens on."""
     port: int = 4401
     """TCP port of the embedded registry."""
+    cert_file: str = ""
+    """File of the certificate (PEM) of the embedded registry, which then speaks https. Empty: http, which engines of
+    other machines refuse."""
+    key_file: str = ""
+    """File of the key (PEM, no passphrase) of `cert_file`."""
     address: str = ""
-    """`host:port` of a registry to use instead of the embedded one."""
+    """`host:port` of a registry to use instead of the embedded one; `host/folder` where all images are below a folder
+    (a project of Harbor). A registry that is not on loopback is spoken to in https."""
+    username: str = ""
+    """The account at `address`. Empty: none is needed there. The embedded registry has accounts of its own."""
+    password_file: str = ""
+    """File that holds the password or token of `username`, read whenever it is needed."""
+    ca_file: str = ""
+    """File of the authorities (PEM) that an https registry's certificate is checked against. Empty: those that this
+    machine trusts. The engines of other nodes need it as `/etc/docker/certs.d/<host:port>/ca.crt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +266,21 @@ class Settings:
     def registry_config(self) -> Path:
         """The embedded registry's own configuration file."""
         return self.home / "run" / "registry.yml"
+
+    @property
+    def registry_storage(self) -> Path:
+        """Where the embedded registry keeps its images."""
+        return self.home / "registry"
+
+    @property
+    def registry_accounts(self) -> Path:
+        """The embedded registry's accounts, the newest first: a name and a password a line."""
+        return self.home / "registry-accounts"
+
+    @property
+    def registry_htpasswd(self) -> Path:
+        """The same as the registry reads it, without the passwords."""
+        return self.home / "run" / "registry.htpasswd"
 
     @property
     def api_url(self) -> str:

@@ -28,6 +28,7 @@ _OPTIONAL_PORTS = ("gateway.https_port",)
 _NETWORKS = ("gateway.trusted_proxies", "gateway.proxy_protocol")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _DOMAIN = re.compile(r"(?=.{1,200}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_ADDRESS = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?(/[a-z0-9]+([._/-]+[a-z0-9]+)*)?|")
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]")
 
 
@@ -131,6 +132,7 @@ def check(found: Mapping[str, Value]) -> Iterator[Problem]:
     if held["catalog.mode"] == "embedded" and held["catalog.url"]:
         yield _problem("catalog.url", found["catalog.url"], 'is used only with catalog.mode = "consul"')
     yield from _check_catalog_files(found, held)
+    yield from _check_registry(found, held)
 
 
 def _check_catalog_files(found: Mapping[str, Value], held: Mapping[str, Any]) -> Iterator[Problem]:
@@ -147,6 +149,24 @@ def _check_catalog_files(found: Mapping[str, Value], held: Mapping[str, Any]) ->
     if held["catalog.server_client_ca_file"] and not held["catalog.server_cert_file"]:
         key = "catalog.server_client_ca_file"
         yield _problem(key, found[key], "needs catalog.server_cert_file")
+
+
+def _check_registry(found: Mapping[str, Value], held: Mapping[str, Any]) -> Iterator[Problem]:
+    for one, other in (("cert_file", "key_file"), ("username", "password_file")):
+        first, second = f"registry.{one}", f"registry.{other}"
+        if bool(held[first]) != bool(held[second]):
+            given, missing = (first, second) if held[first] else (second, first)
+            yield _problem(given, found[given], f"needs {missing}")
+    for key in ("username", "password_file"):
+        if held[f"registry.{key}"] and not held["registry.address"]:
+            yield _problem(f"registry.{key}", found[f"registry.{key}"], "is used only with registry.address")
+    if held["registry.cert_file"] and held["registry.address"]:
+        yield _problem("registry.cert_file", found["registry.cert_file"], "is of the embedded registry: drop one")
+    if held["registry.cert_file"] and not held["registry.ca_file"]:
+        yield _problem("registry.cert_file", found["registry.cert_file"], "needs registry.ca_file, who signed it")
+    if not _ADDRESS.fullmatch(held["registry.address"]):
+        reason = f"{held['registry.address']!r} is no host:port, nor host:port/folder"
+        yield _problem("registry.address", found["registry.address"], reason, "without http:// or https://")
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

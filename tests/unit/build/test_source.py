@@ -138,6 +138,23 @@ async def test_the_layer_is_the_same_for_everybody(work: Path, tmp_path: Path, m
     assert hashlib.sha256(mine).hexdigest() == hashlib.sha256(theirs).hexdigest()
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ada:secret@git.example.com:8443/team/shop.git", "https://git.example.com:8443/team/shop.git"),
+        ("https://token@git.example.com/shop", "https://git.example.com/shop"),
+        ("ssh://git:secret@git.example.com/shop", "ssh://git@git.example.com/shop"),
+        ("git@git.example.com:team/shop.git", "ssh://git@git.example.com/team/shop.git"),
+        ("https://git.example.com/shop?token=secret#x", "https://git.example.com/shop"),
+        ("upload:0123456789abcdef", ""),
+        ("/srv/shop", ""),
+        ("file:///srv/shop", ""),
+    ],
+)
+def test_where_a_commit_is_from_is_shown_without_what_is_secret(url: str, shown: str) -> None:
+    assert source.origin(url) == shown
+
+
 async def test_what_is_ignored_stays_out(work: Path, bare: Path) -> None:
     for name in ("kept", "secret.key", ".dockerignore", ".pierignore"):
         (work / name).touch()

@@ -87,6 +87,10 @@ def test_every_mistake_is_told_with_its_place_and_the_nearest_name(tmp_path: Pat
         ('[catalog]\nmode = "consul"', 'is needed with catalog.mode = "consul"'),
         ('[catalog]\nurl = "http://127.0.0.1:8500"', 'is used only with catalog.mode = "consul"'),
         ("domain = ", "is not TOML"),
+        ('[registry]\naddress = "https://images:5000"', "is no host:port, nor host:port/folder (without http://"),
+        ('[registry]\naddress = "images:5000"\nusername = "pier"', "needs registry.password_file"),
+        ('[registry]\ncert_file = "/c"\nca_file = "/a"', "needs registry.key_file"),
+        ('[registry]\ncert_file = "/c"\nkey_file = "/k"', "needs registry.ca_file"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, text: str, reason: str) -> None:

@@ -43,6 +43,11 @@ class Credentials:
     password: str = field(default="", repr=False)
     registry: str = ""
 
+    @property
+    def header(self) -> dict[str, str]:
+        """What the engine is told them with; nothing for nobody."""
+        return {"X-Registry-Auth": _auth(self)} if self.username else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Build:
@@ -92,12 +97,15 @@ async def push(engine: Engine, name: str, tag: str, credentials: Credentials | N
             yield line
 
 
-async def build(engine: Engine, context: bytes | AsyncIterator[bytes], how: Build) -> AsyncIterator[str]:
+async def build(
+    engine: Engine, context: bytes | AsyncIterator[bytes], how: Build, credentials: Credentials | None = None
+) -> AsyncIterator[str]:
     """The engine has the image at the end; what the builder wrote. The classic builder: no BuildKit is needed.
 
     Raises: Failed with the builder's last words.
     """
-    headers = {"Content-Type": "application/x-tar", "X-Registry-Config": _encoded({})}
+    known = {credentials.registry: _account(credentials)} if credentials else {}
+    headers = {"Content-Type": "application/x-tar", "X-Registry-Config": _encoded(known)}
     async with engine.stream("POST", "/build", build_query(how), data=context, headers=headers) as response:
         async for line in progress(response):
             yield line
@@ -161,18 +169,18 @@ def build_query(how: Build) -> dict[str, Any]:
 
 
 def _auth(credentials: Credentials | None) -> str:
-    if credentials is None:
-        return _encoded({})
-    return _encoded(
-        {
-            "username": credentials.username,
-            "password": credentials.password,
-            "serveraddress": credentials.registry,
-        }
-    )
+    return _encoded(_account(credentials) if credentials else {})
 
 
-def _encoded(value: Mapping[str, str]) -> str:
+def _account(credentials: Credentials) -> dict[str, str]:
+    return {
+        "username": credentials.username,
+        "password": credentials.password,
+        "serveraddress": credentials.registry,
+    }
+
+
+def _encoded(value: Mapping[str, object]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pierhead.wire.docker.client import Engine
+from pierhead.wire.docker.images import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class ServiceSpec:
     image: str
     replicas: int
     labels: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """Further labels, of the service alone."""
     command: Sequence[str] = ()
     """Replaces the image's entrypoint; empty: the image's own."""
     arguments: Sequence[str] = ()
@@ -91,14 +94,28 @@ async def inspect(engine: Engine, name: str) -> Service:
     return _read(await engine.get(f"/services/{name}"))
 
 
-async def create(engine: Engine, spec: ServiceSpec) -> str:
-    """The service exists; its id. Raises: Conflict (there is one of that name)."""
-    value = await engine.post("/services/create", document(spec))
+async def create(engine: Engine, spec: ServiceSpec, credentials: Credentials | None = None) -> str:
+    """The service exists; its id. Every node pulls its image with the credentials: the swarm keeps them, encrypted.
+
+    Raises: Conflict (there is one of that name).
+    """
+    value = await engine.post("/services/create", document(spec), headers=credentials.header if credentials else None)
     return str(value["ID"])
 
 
+async def tell(engine: Engine, service: Service, labels: Mapping[str, str], credentials: Credentials) -> None:
+    """The service has these labels too, and its nodes pull with the credentials from now on. What runs is left alone.
+
+    Raises: Conflict when it was changed since it was read, NotFound.
+    """
+    spec = {**service.raw["Spec"], "Labels": {**service.labels, **labels}}
+    path = f"/services/{service.id}/update"
+    await engine.post(path, spec, {"version": str(service.version)}, credentials.header)
+
+
 async def scale(engine: Engine, service: Service, replicas: int) -> None:
-    """The service asks for so many containers. Raises: Conflict when it was changed since it was read, NotFound."""
+    """The service asks for so many containers; its credentials stay. Raises: Conflict when it was changed since it was
+    read, NotFound."""
     spec = {**service.raw["Spec"], "Mode": {"Replicated": {"Replicas": replicas}}}
     await engine.post(f"/services/{service.id}/update", spec, {"version": str(service.version)})
 
@@ -121,7 +138,7 @@ def document(spec: ServiceSpec) -> dict[str, Any]:
     """The ServiceSpec of the API."""
     return {
         "Name": spec.name,
-        "Labels": dict(spec.labels),
+        "Labels": {**spec.labels, **spec.marks},
         "Mode": {"Replicated": {"Replicas": spec.replicas}},
         "EndpointSpec": {"Ports": [_port(port) for port in spec.ports]},
         "TaskTemplate": {
