@@ -48,6 +48,9 @@ class Api:
     async def delete(self, path: str) -> Any:
         return await self._call("DELETE", path)
 
+    async def send(self, path: str, body: bytes, **query: str | int) -> Any:
+        return await self._call("POST", path, data=body, params=query)
+
     async def upload(self, path: str, file: Path) -> Any:
         with file.open("rb") as body:
             return await self._call("POST", path, data=body)

@@ -28,7 +28,7 @@ from pierhead.build import source
 from pierhead.build.source import How
 from pierhead.kit import clock, errors
 from pierhead.testing import ports
-from pierhead.wire.git import access
+from pierhead.wire.git import keys
 from pierhead.wire.git.access import Access, Login
 
 IDENTITY = {f"GIT_{who}_{what}": "a@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -88,14 +88,14 @@ def sshd(folder: Path, public_key: str) -> Iterator[Sshd]:
 
 
 async def test_a_deploy_key_lets_in_and_only_known_hosts_are_believed(work: Path, tmp_path: Path) -> None:
-    private, public = access.new_key("pier-notes")
+    private, public = keys.create("pier-notes")
     (tmp_path / "sshd").mkdir()
     with sshd(tmp_path / "sshd", public) as server:
         url = f"{server.address}{work}"
         mine = Access(private, server.known_hosts)
         found = await source.fetch(tmp_path / "one.git", url, "main", How(mine))
         assert found.subject == "Private"
-        other = access.new_key("other")
+        other = keys.create("other")
         with pytest.raises(errors.Denied, match="not let in") as denied:
             await source.fetch(tmp_path / "two.git", url, "main", How(replace(mine, private_key=other[0])))
         assert "pier git key" in denied.value.hint
@@ -110,7 +110,7 @@ async def test_a_deploy_key_lets_in_and_only_known_hosts_are_believed(work: Path
 async def test_a_fetch_that_is_given_up_leaves_no_ssh(work: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        private, _ = access.new_key("pier")
+        private, _ = keys.create("pier")
         fetching = source.fetch(tmp_path / "x.git", f"ssh://a@127.0.0.1:{port}/x", "main", How(Access(private, "x")))
         task = asyncio.get_running_loop().create_task(fetching)
         connection, _ = await asyncio.to_thread(silent.accept)

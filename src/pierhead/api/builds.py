@@ -16,6 +16,7 @@ from pierhead.api import streams
 from pierhead.api.auth import Ctx
 from pierhead.api.streams import After, LastEvent
 from pierhead.control import builds
+from pierhead.control.builds import Expected
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model.build import Build
@@ -23,6 +24,7 @@ from pierhead.store.journal import Step, Subject
 
 router = APIRouter(tags=["builds"])
 _MOST_BYTES = 2 << 30
+_MOST_FILE_BYTES = 4 << 20
 
 
 class BuildRequest(BaseModel):
@@ -37,6 +39,12 @@ class BuildRequest(BaseModel):
 
 class Upload(BaseModel):
     source: Annotated[str, Field(description="What a build request names as its `source`.")]
+
+
+@router.post("/uploads/preview")
+async def preview_upload(ctx: Ctx, request: Request, environment: Annotated[str, Query(min_length=1)]) -> Expected:
+    """Takes a pier.yaml as the body: which app it is of, and which commits of it need not be sent."""
+    return await builds.expected(ctx, await _file(request), environment)
 
 
 @router.post("/apps/{app}/uploads", status_code=201)
@@ -105,6 +113,16 @@ def _check_upload(ctx: Context, source: str) -> None:
         raise errors.NotFound(
             f"There is no upload {name!r}.", hint="POST the git bundle to /v1/apps/{app}/uploads first."
         )
+
+
+async def _file(request: Request) -> bytes:
+    """The body. Raises: Invalid (it is too large for a pier.yaml)."""
+    text = bytearray()
+    async for chunk in request.stream():
+        text += chunk
+        if len(text) > _MOST_FILE_BYTES:
+            raise errors.Invalid(f"The pier.yaml has more than {_MOST_FILE_BYTES >> 20} MiB.")
+    return bytes(text)
 
 
 async def _receive(request: Request, part: Path) -> None:

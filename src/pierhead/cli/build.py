@@ -35,8 +35,8 @@ async def build(
         value = {"kind": found.kind, "reasons": list(found.reasons), "steps": found.explain()}
         console.emit(value if as_json else "\n".join(found.explain()), as_json)
         return
-    located = await deploy.located(source, ref, name, environment)
     async with session.connected() as api:
+        located = await deploy.located(api, source, ref, name, environment)
         queued = await deploy.request(api, located, "")
         ended = await progress.build(api, queued["id"], quiet=as_json)
     console.emit(ended if as_json else ended["image"], as_json)

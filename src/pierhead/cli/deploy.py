@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pierhead import appfile
 from pierhead.cli import console, progress, session
 from pierhead.cli.apps import Environment
 from pierhead.client import Api
@@ -30,6 +30,8 @@ class _Source:
     """A git URL; empty: the commit is uploaded from `folder`."""
     folder: Path
     ref: str
+    known: Sequence[str] = ()
+    """Commits that the server has."""
 
 
 @app.command()
@@ -43,8 +45,8 @@ async def deploy(
     as_json: console.Json = False,
 ) -> None:
     """Build a commit, release it, and wait until it answers. On failure what ran before runs on."""
-    found = await located(source, ref, name, environment)
     async with session.connected() as api:
+        found = await located(api, source, ref, name, environment)
         build = await request(api, found, environment)
         if detach:
             text = f"Build {build['id']} of {found.app} is queued. `pier builds {build['id']}` follows it."
@@ -59,9 +61,16 @@ async def deploy(
         console.say(f"  {url}")
 
 
-async def located(source: str, ref: str, name: str, environment: str) -> _Source:
+async def located(api: Api, source: str, ref: str, name: str, environment: str) -> _Source:
     """What a person named: a git URL, or a commit of a folder. Raises: Invalid."""
-    return await _remote(source, ref, name) if is_url(source) else await _local(Path(source), ref, name, environment)
+    if is_url(source):
+        return _remote(source, ref, name)
+    found = await _local(Path(source), ref)
+    text = await _file(found)
+    told = await api.send("/uploads/preview", text, environment=environment)
+    if name and name != told["app"]:
+        raise errors.Invalid(f"{APP_FILE} is of the app {told['app']!r}, and --app says {name!r}.")
+    return replace(found, app=told["app"], known=told["commits"])
 
 
 async def follow(api: Api, build: dict[str, Any], environment: str, *, quiet: bool) -> dict[str, Any]:
@@ -83,30 +92,32 @@ async def request(api: Api, found: _Source, environment: str) -> dict[str, Any]:
 async def _upload(api: Api, found: _Source) -> str:
     with tempfile.TemporaryDirectory(prefix="pier-") as folder:
         bundle = Path(folder) / "commit.bundle"
-        await repository.bundle(found.folder, found.ref, bundle)
+        await repository.bundle(found.folder, found.ref, bundle, found.known)
         return str((await api.upload(f"/apps/{found.app}/uploads", bundle))["source"])
 
 
-async def _local(folder: Path, ref: str, name: str, environment: str) -> _Source:
-    """The commit of a folder. Its pier.yaml is read here too, so that mistakes are told before anything is sent."""
+async def _local(folder: Path, ref: str) -> _Source:
+    """The commit of a folder."""
     if not folder.is_dir():
         raise errors.Invalid(f"{folder} is not a folder.", hint="Name a folder with a git repository, or a git URL.")
     commit = await repository.resolve(folder, ref)
     if ref == "HEAD" and await repository.is_dirty(folder):
         console.note(f"{folder} has changes that are not committed; commit {commit[:10]} is deployed.", style="yellow")
-    text = await repository.show(folder, commit, APP_FILE)
+    return _Source("", "", folder, commit)
+
+
+async def _file(found: _Source) -> bytes:
+    """Its pier.yaml. The server reads it before anything else is sent, so that mistakes are told at once."""
+    text = await repository.show(found.folder, found.ref, APP_FILE)
     if text is None:
         raise errors.Invalid(
-            f"Commit {commit[:10]} has no {APP_FILE}.", hint=f"`pier init {folder}` writes one; then commit it."
+            f"Commit {found.ref[:10]} has no {APP_FILE}.",
+            hint=f"`pier init {found.folder}` writes one; then commit it.",
         )
-    file = appfile.read(text, APP_FILE)
-    spec = file.spec(environment)
-    if name and name != spec.app:
-        raise errors.Invalid(f"{APP_FILE} is of the app {spec.app!r}, and --app says {name!r}.")
-    return _Source(spec.app, "", folder, commit)
+    return text
 
 
-async def _remote(url: str, ref: str, name: str) -> _Source:
+def _remote(url: str, ref: str, name: str) -> _Source:
     guessed = url.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".git").lower()
     return _Source(name or guessed, url, Path(), ref)
 

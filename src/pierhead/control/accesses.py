@@ -11,7 +11,7 @@ from pierhead.kit import errors
 from pierhead.model.app import NAME
 from pierhead.store import accesses, apps
 from pierhead.store.session import Connection
-from pierhead.wire.git import access as git
+from pierhead.wire.git import keys
 from pierhead.wire.git.access import Access, Login
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?")
@@ -38,7 +38,7 @@ async def show(ctx: Context, app: str) -> Shown:
 
 async def make_key(ctx: Context, app: str) -> Shown:
     """The app has a new deploy key; the one before is forgotten. Raises: Invalid."""
-    private, public = git.new_key(f"pier-{app}")
+    private, public = keys.create(f"pier-{app}")
     async with ctx.store.write() as db:
         await _ensure(db, app)
         await accesses.put(db, app, public_key=public, private_key=sealed.seal(ctx.key, private.encode()))

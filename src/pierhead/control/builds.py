@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from pierhead import appfile
 from pierhead.control import redaction
 from pierhead.control.context import Context
 from pierhead.kit import errors
@@ -13,6 +15,7 @@ from pierhead.model.build import Build, BuildState
 from pierhead.store import apps, builds, journal, reports
 from pierhead.store.journal import Subject
 from pierhead.store.session import Connection
+from pierhead.wire.git import repository
 
 UPLOAD = "upload:"
 """In front of the id of an uploaded bundle, where a build's source is otherwise a git URL."""
@@ -38,6 +41,21 @@ async def queue(db: Connection, app: str, environment: str, source: str, ref: st
         raise errors.Invalid("The build was not queued.", problems=problems)
     await apps.ensure(db, app, environment)
     return await builds.add(db, app, environment, source, ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known before a commit is uploaded."""
+
+    app: str
+    commits: Sequence[str]
+    """These, and what is before them, need not be sent."""
+
+
+async def expected(ctx: Context, file: bytes, environment: str) -> Expected:
+    """What becomes of a commit with that pier.yaml. Raises: Invalid with every mistake in it."""
+    app = appfile.read(file).spec(environment).app
+    return Expected(app, await repository.tips(ctx.settings.home / "git" / f"{app}.git"))
 
 
 def bundle(ctx: Context, source: str) -> Path:

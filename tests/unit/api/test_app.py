@@ -90,3 +90,11 @@ async def test_a_secret_is_never_shown(api: httpx.AsyncClient) -> None:
     assert [one["version"] for one in listed.json()] == [1]
     assert "hush" not in put.text + listed.text
     assert "aHVzaA" not in put.text + listed.text
+
+
+async def test_a_pier_yaml_is_read_before_anything_else_is_sent(api: httpx.AsyncClient) -> None:
+    told = await api.post("/uploads/preview", params={"environment": "dev"}, content=b"app: notes\n")
+    assert (told.status_code, told.json()) == (200, {"app": "notes", "commits": []})
+    wrong = await api.post("/uploads/preview", params={"environment": "dev"}, content=b"app: notes\nreplica: 2\n")
+    assert wrong.status_code == 400
+    assert [one["place"] for one in wrong.json()["error"]["problems"]] == ["pier.yaml:2 replica"]

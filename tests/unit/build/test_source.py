@@ -17,7 +17,7 @@ import pytest
 from pierhead.build import source
 from pierhead.build.source import How
 from pierhead.kit import errors
-from pierhead.wire.git import modules
+from pierhead.wire.git import modules, repository
 
 _AUTHOR = {
     f"GIT_{who}_{what}": value
@@ -178,6 +178,22 @@ async def test_an_upload_is_received(work: Path, bare: Path, tmp_path: Path) -> 
     bundle.write_text("nonsense")
     with pytest.raises(errors.Invalid, match="no whole git bundle"):
         await source.receive(tmp_path / "other.git", bundle, commit)
+
+
+async def test_what_the_server_has_is_not_sent_again(work: Path, bare: Path, tmp_path: Path) -> None:
+    assert await repository.tips(bare) == []
+    (work / "large").write_bytes(os.urandom(100_000))
+    commits = []
+    for text in ("1", "2", "3"):
+        (work / "a").write_text(text)
+        commits.append(committed(work))
+    sizes = []
+    for commit in (commits[0], commits[2], commits[2], commits[1]):
+        bundle = tmp_path / "b.bundle"
+        await repository.bundle(work, commit, bundle, [*await repository.tips(bare), "c" * 40])
+        sizes.append(bundle.stat().st_size)
+        assert (await source.receive(bare, bundle, commit)).id == commit
+    assert sizes[0] > 100_000 > 2000 > max(sizes[1:])
 
 
 async def test_what_is_not_there_is_said_with_what_is(work: Path, bare: Path, tmp_path: Path) -> None:

@@ -117,12 +117,27 @@ async def is_dirty(folder: Path) -> bool:
     return bool(await command.run(folder, "status", "--porcelain", "--untracked-files=normal"))
 
 
-async def bundle(folder: Path, commit: str, target: Path) -> None:
-    """`target` holds that commit and all before it."""
+async def tips(folder: Path, limit: int = 100) -> list[str]:
+    """The commits that branches, tags and uploads lead to, the newest first. Empty where there is no repository."""
+    how = ("--sort=-committerdate", f"--count={limit}", "--format=%(objectname)")
+    try:
+        listed = await command.run(folder, "for-each-ref", *how)
+    except errors.PierError:
+        return []
+    return listed.decode().split()
+
+
+async def bundle(folder: Path, commit: str, target: Path, known: Sequence[str] = ()) -> None:
+    """`target` holds that commit and what is before it, for somebody who has the `known` commits."""
     pack = f"{_UPLOADED}/{commit}"
+    create = ("bundle", "create", "--quiet", str(target), "--ignore-missing", pack)
     await command.run(folder, "update-ref", pack, commit)
     try:
-        await command.run(folder, "bundle", "create", "--quiet", str(target), pack)
+        await command.run(folder, *create, *(f"^{one}" for one in known))
+    except errors.Failed as error:
+        if "empty bundle" not in error.message:
+            raise
+        await command.run(folder, *create, f"{commit}^!")  # they have the commit: its parents too
     finally:
         await command.run(folder, "update-ref", "-d", pack)
 
