@@ -22,12 +22,14 @@ from aiohttp import web
 from pierhead.catalog import server
 from pierhead.gateway import haproxy, loop
 from pierhead.gateway.options import Options
-from pierhead.kit import errors
+from pierhead.kit import errors, files, process
 from pierhead.testing import consul as real
 from pierhead.wire.consul import agent, kv
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.gateway import client as gateways
 from pierhead.wire.gateway.client import Server
+
+STRIKING = Path(__file__).with_name("striking_gateway.py")
 
 
 def free_port() -> int:
@@ -94,7 +96,10 @@ class Lab:
     """Of the catalog."""
     backends: list[Backend] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
-    _child: asyncio.subprocess.Process | None = None
+    _nursery: asyncio.subprocess.Process | None = None
+    """Starts controllers in processes of their own."""
+    _child: int = 0
+    """The pid of such a controller."""
 
     @property
     def admin(self) -> str:
@@ -192,19 +197,40 @@ class Lab:
             self._task = None
 
     async def start_child(self) -> None:
-        """The controller runs in a process of its own, which can be killed."""
+        """The controller runs in a process of its own, which can be killed, and can be told to strike."""
         o = self.options
-        self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", _CHILD, o.catalog_url, str(o.http_port), str(o.admin_port), str(o.data)
-        )
+        if self._nursery is None:
+            self._nursery = await asyncio.create_subprocess_exec(
+                *(sys.executable, str(STRIKING), o.catalog_url, str(o.http_port), str(o.admin_port), str(o.data)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        assert self._nursery.stdin
+        assert self._nursery.stdout
+        self._nursery.stdin.write(b"\n")
+        self._child = int(await self._nursery.stdout.readline())
         await until(lambda: self.answers("nobody.test", 404), 60, "HAProxy serves")
         await until(self._is_up, 60, "the status API answers")
 
+    async def strike(self, step: str, victim: str) -> None:
+        """At that step of the next change the victim is killed by the controller's own process."""
+        self.struck.unlink(missing_ok=True)
+        files.replace(self.options.data / "strike.json", json.dumps({"step": step, "victim": victim}))
+
+    @property
+    def struck(self) -> Path:
+        """There once the victim was killed."""
+        return self.options.data / "struck.json"
+
+    async def has_ended(self) -> bool:
+        """The controller's process is gone."""
+        return not process.runs(self._child)
+
     async def kill_child(self) -> None:
-        assert self._child
-        self._child.send_signal(signal.SIGKILL)
-        await self._child.wait()
-        self._child = None
+        with contextlib.suppress(ProcessLookupError):
+            kill(self._child)
+        await until(self.has_ended)
+        self._child = 0
 
     async def close(self) -> None:
         """Nothing of it runs any more."""
@@ -213,6 +239,9 @@ class Lab:
         await self.stop()
         if self._child:
             await self.kill_child()
+        if self._nursery:
+            self._nursery.kill()
+            await self._nursery.wait()
         await haproxy.stop(self.options.data, timedelta(seconds=1))
         for backend in self.backends:
             await backend.stop()
@@ -222,17 +251,6 @@ class Lab:
             return bool((await self.status())["haproxy"]["pid"])
         except Exception:  # noqa: BLE001
             return False
-
-
-_CHILD = """
-import asyncio, sys
-from pathlib import Path
-from pierhead.boot import gateway
-from pierhead.gateway.options import Options
-from pierhead.kit import errors
-url, http, admin, data = sys.argv[1:]
-asyncio.run(gateway.alone(Options("lab", url, "127.0.0.1", int(http), "127.0.0.1", int(admin), Path(data))))
-"""
 
 
 @contextlib.asynccontextmanager

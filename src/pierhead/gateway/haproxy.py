@@ -163,9 +163,10 @@ async def _leads(frame: render.Frame) -> bool:
 
 
 async def _until_replaced(frame: render.Frame, before: records.Processes) -> None:
-    while True:
-        if await _replaced(frame, before):
-            return
+    """Raises: Unavailable when the master says that the reload failed, or there is no master any more."""
+    while not await _replaced(frame, before):
+        if not find(frame):
+            raise errors.Unavailable("HAProxy ended in the middle of a reload")
         await asyncio.sleep(LOOK_SECONDS)
 
 
