@@ -61,6 +61,7 @@ def gateway_options(settings: Settings) -> Options:
         proxies=values.items(told.proxy_protocol),
         access_log=Path(told.access_log) if told.access_log else None,
         access_log_bytes=told.access_log_bytes,
+        access_syslog=told.access_syslog,
     )
 
 

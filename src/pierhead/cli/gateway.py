@@ -55,6 +55,9 @@ Keep = Annotated[bool, typer.Option("--keep/--no-keep", help="HAProxy goes on se
 AccessLog = Annotated[
     Path | None, typer.Option("--access-log", help="A file that gets a JSON object a line for every HTTP request.")
 ]
+AccessSyslog = Annotated[
+    str, typer.Option("--access-syslog", help="Where the same is sent as syslog: /dev/log, or host:port for UDP.")
+]
 Asked = Annotated[
     str, typer.Option("--admin", help="The gateway's status API. Default: the settings' gateway; 127.0.0.1:4402.")
 ]
@@ -79,6 +82,7 @@ async def serve(
     trust: Trust = "",
     proxy_protocol: ProxyProtocol = "",
     access_log: AccessLog = None,
+    access_syslog: AccessSyslog = "",
     settings: config.Access = None,
 ) -> None:
     """Serve what the catalog's routes say until stopped."""
@@ -113,6 +117,7 @@ async def serve(
         proxies=_networks("--proxy-protocol", proxy_protocol),
         access_log=access_log,
         access_log_bytes=told.gateway.access_log_bytes,
+        access_syslog=_syslog(access_syslog),
     )
     await gateway.alone(options)
 
@@ -164,6 +169,12 @@ def _networks(flag: str, text: str) -> tuple[str, ...]:
     for fault in values.networks_faults(text):
         raise errors.Invalid(f"{flag}: {fault}")
     return values.items(text)
+
+
+def _syslog(text: str) -> str:
+    if fault := values.syslog_fault(text):
+        raise errors.Invalid(f"--access-syslog: {fault}")
+    return text
 
 
 def _address(flag: str, text: str) -> tuple[str, int]:

@@ -1,4 +1,5 @@
-"""The access log: HAProxy sends one datagram a request to a socket, and the controller makes lines of a file of them.
+"""The access log: HAProxy sends one datagram a request to a socket, and the controller makes lines of them, for a file
+or syslog.
 
 It never holds HAProxy back: what the queue or the disk cannot take is dropped and counted; what the socket cannot take
 HAProxy drops. While no controller runs nothing is written, and HAProxy serves as ever.
@@ -10,12 +11,16 @@ import asyncio
 import contextlib
 import json
 import logging
+import platform
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, Self
 
 from pierhead.gateway.layout import Layout, Pool
+from pierhead.gateway.options import Options
+from pierhead.gateway.syslog import Syslog
 from pierhead.kit import errors, files
 from pierhead.model.instance import Endpoint
 
@@ -46,18 +51,58 @@ class Count:
 
     written: int = 0
     dropped: int = 0
-    """Requests that the queue or the disk could not take."""
+    """Requests that the queue, the disk or syslog could not take."""
     error: str = ""
-    """Why the disk takes none."""
+    """Why one of them takes none."""
+
+
+class Place(Protocol):
+    def write(self, lines: Sequence[str]) -> tuple[int, str]:
+        """How many were taken, and why the rest was not. Blocks."""
+
+    def close(self) -> None:
+        """Nothing is held open; `write` opens it again."""
+
+
+class File:
+    """One that may be moved away at any time: it is opened anew for each batch."""
+
+    def __init__(self, path: Path, limit_bytes: int) -> None:
+        self._path, self._limit_bytes = path, limit_bytes
+
+    def write(self, lines: Sequence[str]) -> tuple[int, str]:
+        """With more than the limit it begins anew, and what it held is in `<file>.1`. A limit of 0 is none."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._limit_bytes:
+                files.rotate(self._path, self._limit_bytes)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            return 0, error.strerror or str(error)
+        return len(lines), ""
+
+    def close(self) -> None:
+        """Nothing was."""
 
 
 class AccessLog:
-    """The socket and the file of one gateway."""
+    """The socket of one gateway, and where its requests go to."""
 
-    def __init__(self, file: Path, limit_bytes: int) -> None:
-        self.file, self.count = file, Count()
-        self._limit_bytes = limit_bytes
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.count = Count()
+        self._places = places
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
+
+    @classmethod
+    def of(cls, options: Options) -> Self | None:
+        """None: requests are not logged."""
+        places: list[Place] = []
+        if options.access_log:
+            places.append(File(options.access_log, options.access_log_bytes))
+        if options.access_syslog:
+            places.append(Syslog(options.access_syslog, platform.node() or "-"))
+        return cls(places) if places else None
 
     def take(self, datagram: bytes) -> None:
         """A request will be written, or is counted as dropped. What HAProxy says of itself is no request."""
@@ -69,7 +114,7 @@ class AccessLog:
             self.count.dropped += 1
 
     async def keep(self, path: Path, now: Callable[[], tuple[Layout, Homes]]) -> None:
-        """Requests told at the socket `path` are in the file soon after they ended, until cancelled.
+        """Requests told at the socket `path` are where they belong soon after they ended, until cancelled.
 
         `now`: what HAProxy's backends are. Raises: Unavailable (the socket cannot be made).
         """
@@ -86,6 +131,8 @@ class AccessLog:
         finally:
             running.remove_reader(told)
             told.close()
+            for place in self._places:
+                place.close()
 
     def _drain(self, told: socket.socket) -> None:
         """What came is taken at one go, because the socket holds few."""
@@ -97,25 +144,18 @@ class AccessLog:
         return [self._queue.get_nowait() for _ in range(min(self._queue.qsize(), BATCH - 1))]
 
     async def _write(self, told: Sequence[bytes], layout: Layout, homes: Homes) -> None:
-        try:
-            written = await asyncio.to_thread(self._append, told, layout, homes)
-        except OSError as error:
-            if not self.count.error:
-                log.warning("Requests are not logged.", extra={"path": str(self.file), "reason": error.strerror})
-            self.count.dropped += len(told)
-            self.count.error = error.strerror or str(error)
-            return
+        """A request counts as written when every place has taken it."""
+        written, error = await asyncio.to_thread(self._put, told, layout, homes)
+        if error and not self.count.error:
+            log.warning("Requests are not logged.", extra={"reason": error})
         self.count.written += written
         self.count.dropped += len(told) - written
-        self.count.error = ""
+        self.count.error = error
 
-    def _append(self, told: Sequence[bytes], layout: Layout, homes: Homes) -> int:
+    def _put(self, told: Sequence[bytes], layout: Layout, homes: Homes) -> tuple[int, str]:
         found = lines(told, layout, homes)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        files.rotate(self.file, self._limit_bytes)
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write("".join(f"{line}\n" for line in found))
-        return len(found)
+        results = [place.write(found) for place in self._places]
+        return min(taken for taken, _ in results), next((error for _, error in results if error), "")
 
 
 def _bound(path: Path) -> socket.socket:

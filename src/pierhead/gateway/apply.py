@@ -44,7 +44,7 @@ class Proxy:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.frame = haproxy.frame(options)
-        self.access = AccessLog(options.access_log, options.access_log_bytes) if options.access_log else None
+        self.access = AccessLog.of(options)
         self.process: Process | None = None
         self.started = asyncio.Event()
         """Set while there is a process."""

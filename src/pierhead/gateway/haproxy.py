@@ -42,7 +42,7 @@ def frame(options: Options) -> render.Frame:
         https_port=options.https_port,
         trusted=options.trusted,
         proxies=options.proxies,
-        has_access_log=options.access_log is not None,
+        has_access_log=bool(options.access_log or options.access_syslog),
     )
     if len(str(found.metrics).encode()) > cli.PATH_BYTES:
         raise errors.Invalid(

@@ -44,9 +44,11 @@ class Options:
     proxies: tuple[str, ...] = ()
     """Networks of load balancers that send a PROXY header."""
     access_log: Path | None = None
-    """The file of requests, a JSON object a line; None: they are not logged."""
+    """The file of requests, a JSON object a line; None: none."""
     access_log_bytes: int = 256 << 20
-    """With more the file begins anew, and what it held is beside it."""
+    """With more the file begins anew, and what it held is beside it. 0: never."""
+    access_syslog: str = ""
+    """Where requests are sent as syslog: the path of a socket, or `host:port` for UDP; empty: nowhere."""
 
     @property
     def certificates_kept(self) -> Path:

@@ -117,7 +117,9 @@ async def _access_log(proxy: Proxy) -> dict[str, object] | None:
         unsent: int | None = (await worker.info(proxy.frame.worker)).dropped_logs
     except errors.Unavailable:
         unsent = None  # unknown
-    return {"file": str(proxy.access.file), **asdict(proxy.access.count), "dropped_by_haproxy": unsent}
+    o = proxy.options
+    places = {"file": str(o.access_log or ""), "syslog": o.access_syslog}
+    return {**places, **asdict(proxy.access.count), "dropped_by_haproxy": unsent}
 
 
 async def servers(proxy: Proxy, service: str, meter: Meter) -> list[Seen] | None:

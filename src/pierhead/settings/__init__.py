@@ -136,7 +136,11 @@ class Gateway:
     access_log: str = ""
     """A file that gets a JSON object a line for every HTTP request. Empty: requests are not logged."""
     access_log_bytes: int = 256 << 20
-    """The file of requests begins anew when it has more; what it held is in `<file>.1`."""
+    """The file of requests begins anew when it has more; what it held is in `<file>.1`. 0: never, because something
+    else rotates it."""
+    access_syslog: str = ""
+    """Where the same objects are sent as syslog: the socket of this machine (`/dev/log`), or `host:port` over UDP.
+    Empty: nowhere."""
     admin_host: str = "127.0.0.1"
     """Address of the controller's own status API. Agents and servers must reach it."""
     admin_port: int = 4402

@@ -120,6 +120,8 @@ def check(found: Mapping[str, Value]) -> Iterator[Problem]:
             yield from (_problem(key, found[key], reason) for reason in values.networks_faults(value))
         elif isinstance(value, int | float) and value < 0:
             yield _problem(key, found[key], f"{value} is less than 0")
+    if fault := values.syslog_fault(held["gateway.access_syslog"]):
+        yield _problem("gateway.access_syslog", found["gateway.access_syslog"], fault)
     if not _NAME.fullmatch(held["cluster"]):
         yield _problem("cluster", found["cluster"], "use lower-case letters, digits and `-`, a letter first")
     for environment, domain in values.pairs(held["domains"]):

@@ -50,6 +50,14 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((name.strip(), value.strip()) for name, _, value in (item.partition("=") for item in items(text)))
 
 
+def syslog_fault(text: str) -> str:
+    """Why it is neither the path of a socket nor `host:port`; empty when it is one, or is empty."""
+    host, _, port = text.rpartition(":")
+    if not text or text.startswith("/") or (host and port.isdecimal() and 0 < int(port) < 65536):
+        return ""
+    return f"{text!r} is neither the path of a socket nor host:port: write /dev/log or 10.0.0.9:514"
+
+
 def networks_faults(text: str) -> Iterator[str]:
     """What of a list of networks is none."""
     for item in items(text):

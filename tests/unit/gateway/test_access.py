@@ -42,7 +42,7 @@ def test_a_line_can_be_written_whatever_bytes_a_client_sent() -> None:
 
 
 def test_what_the_queue_cannot_take_is_counted_and_what_is_no_request_is_not() -> None:
-    log = AccessLog(Path("/nowhere"), 1)
+    log = AccessLog([])
     for _ in range(access.QUEUE + 3):
         log.take(b"{}")
     log.take(b"Server http:web/s1 is UP.")
