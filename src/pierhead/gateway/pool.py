@@ -19,6 +19,10 @@ RETRY_MAINTENANCE_SECONDS = 60
 _COOKIE_KEY = "pierhead"
 """The same on all gateways, so that each understands the others' cookies. It guards nothing."""
 _HTTPS_PORT = 443
+HOST = "req.hdr(host),host_only,lower"
+"""The name that the client asked for, without a port."""
+_SCHEME = "req.hdr(X-Forwarded-Proto)"
+"""How the client asked: the frontend has set it."""
 
 
 class Frame(Shape):
@@ -81,6 +85,7 @@ def _rules(pool: Pool, frame: Frame) -> Iterator[str]:
     policy = pool.policy
     if policy.hsts:
         header = f'Strict-Transport-Security "max-age={int(policy.hsts.total_seconds())}"'
+        yield f"http-request set-var(txn.scheme) {_SCHEME}"
         yield f"http-after-response set-header {header} if {{ var(txn.scheme) -m str https }}"
     if policy.https == Https.REDIRECT:
         yield _to_https(policy.redirect_code, frame.https_port)
@@ -103,8 +108,8 @@ def _rules(pool: Pool, frame: Frame) -> Iterator[str]:
 
 def _to_https(code: int, port: int) -> str:
     suffix = f":{port}" if port not in (0, _HTTPS_PORT) else ""
-    where = f"https://%[var(txn.host)]{suffix}%[pathq]"
-    return f"http-request redirect location {where} code {code} unless {{ var(txn.scheme) -m str https }}"
+    where = f"https://%[{HOST}]{suffix}%[pathq]"
+    return f"http-request redirect location {where} code {code} unless {{ {_SCHEME} -m str https }}"
 
 
 def _redirects(policy: Policy) -> Iterator[str]:
@@ -113,9 +118,10 @@ def _redirects(policy: Policy) -> Iterator[str]:
         yield f"http-request redirect prefix {quoted(target)} code {code}"
         return
     host, slash, path = target.partition("/")
-    has_port = "{ var(txn.port) -m int gt 0 }" if ":" not in host else "{ always_false }"
-    begin, end = f"%[var(txn.scheme)]://{host}", f"{slash}{path}%[pathq]"
-    yield f"http-request redirect location {quoted(f'{begin}:%[var(txn.port)]{end}')} code {code} if {has_port}"
+    port = "req.hdr(host),port_only"
+    has_port = f"{{ {port} -m int gt 0 }}" if ":" not in host else "{ always_false }"
+    begin, end = f"%[{_SCHEME}]://{host}", f"{slash}{path}%[pathq]"
+    yield f"http-request redirect location {quoted(f'{begin}:%[{port}]{end}')} code {code} if {has_port}"
     yield f"http-request redirect location {quoted(begin + end)} code {code}"
 
 

@@ -215,9 +215,7 @@ defaults http
   retries 3
   option redispatch 1
   retry-on conn-failure empty-response
-  option forwardfor
   http-reuse safe
-  unique-id-format %[uuid()]
   http-error status 503 content-type text/html file {frame.folder / _page("503")} hdr Retry-After 2
 
 defaults tcp
@@ -244,6 +242,7 @@ def _access(frame: Frame) -> str:
   log global
   option dontlognull
   log-format '{access.FORMAT}'
+  http-request set-var(txn.host) {pool_.HOST}
   http-request set-var(txn.forwarded) req.fhdr(X-Forwarded-For),bytes(0,255)
   http-request set-var(txn.request_id) req.hdr(X-Request-ID),bytes(0,128)
 """
@@ -256,29 +255,39 @@ def _patience(layout: Layout) -> str:
 
 
 def _request(frame: Frame) -> str:
-    """What every HTTP request is told of where it came from, and may not say of itself."""
-    trusted = f" unless {{ src {' '.join(frame.trusted)} }}" if frame.trusted else ""
-    scheme = ""
-    if frame.trusted:
-        scheme = (
-            "  http-request set-var(txn.scheme) req.hdr(X-Forwarded-Proto),lower "
-            f"if {{ src {' '.join(frame.trusted)} }} {{ req.hdr(X-Forwarded-Proto) -i http https }}\n"
-        )
+    """What every HTTP request is told of where it came from, and may not say of itself.
+
+    Each rule here is paid for by every request: what only some routes need is in their own pools.
+    """
     return f"""\
-  http-request set-var(txn.host) req.hdr(host),host_only,lower
-  http-request set-var(txn.port) req.hdr(host),port_only
   http-request set-var(txn.path) path
-  http-request set-var(txn.scheme) str(http) unless {{ ssl_fc }}
-  http-request set-var(txn.scheme) str(https) if {{ ssl_fc }}
-{scheme}\
-  http-request del-header X-Forwarded-For{trusted}
-  http-request del-header X-Forwarded-Host{trusted}
-  http-request del-header Forwarded{trusted}
-  http-request set-header X-Forwarded-Proto %[var(txn.scheme)]
-  http-request set-header X-Forwarded-Host %[req.hdr(host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
-  http-request set-header X-Request-ID %[unique-id] unless {{ req.hdr(X-Request-ID) -m found }}
+{_origin(frame)}\
+  http-request set-header X-Request-ID %[date(0,us)]-%[rand] unless {{ req.hdr(X-Request-ID) -m found }}
 {_access(frame)}\
   http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
+"""
+
+
+def _origin(frame: Frame) -> str:
+    """Client, scheme and name as the connection has them, or as a load balancer says that is believed."""
+    scheme = "%[ssl_fc,iif(https,http)]" if frame.https_port else "http"
+    if not frame.trusted:
+        return f"""\
+  http-request set-header X-Forwarded-For %[src]
+  http-request set-header X-Forwarded-Proto {scheme}
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  http-request del-header Forwarded
+"""
+    trusted = f"{{ src {' '.join(frame.trusted)} }}"
+    told = f"{trusted} {{ req.hdr(X-Forwarded-Proto) -i http https }}"
+    return f"""\
+  option forwardfor
+  http-request del-header X-Forwarded-For unless {trusted}
+  http-request del-header X-Forwarded-Host unless {trusted}
+  http-request del-header Forwarded unless {trusted}
+  http-request set-header X-Forwarded-Proto %[req.hdr(X-Forwarded-Proto),lower] if {told}
+  http-request set-header X-Forwarded-Proto {scheme} unless {told}
+  http-request set-header X-Forwarded-Host %[req.hdr(host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
 """
 
 
@@ -296,19 +305,20 @@ def _listeners(frame: Frame, layout: Layout) -> tuple[str, ...]:
 
 
 def _http(frame: Frame, *, passed_on: bool) -> str:
-    folder = frame.folder
+    """The first rule leads nearly every request; the others are for names that only a wildcard or nobody declares."""
+    hosts, wildcards, sites = (frame.folder / name for name in (HOSTS, WILDCARDS, SITES))
+    is_led = "{ var(txn.pool) -m found }"
     return f"""\
 frontend http from http
   bind {socket(frame.host, frame.http_port)}
 {_https(frame, passed_on=passed_on)}\
 {_proxied(frame)}\
 {_request(frame)}\
-  http-request set-var(txn.site) var(txn.host),map_str({folder / HOSTS})
-  http-request set-var(txn.site) var(txn.host),map_end({folder / WILDCARDS}) unless {{ var(txn.site) -m found }}
-  http-request set-var(txn.site) str(*) unless {{ var(txn.site) -m found }}
-  http-request set-var(txn.key) var(txn.site),concat(,txn.path,/)
-  http-request set-var(txn.pool) var(txn.key),map_beg({folder / SITES})
-  use_backend %[var(txn.pool)] if {{ var(txn.pool) -m found }}
+  http-request set-var(txn.pool) {pool_.HOST},map_str({hosts}),concat(,txn.path,/),map_beg({sites})
+  http-request set-var(txn.site) {pool_.HOST},map_str({hosts}) unless {is_led}
+  http-request set-var(txn.site) {pool_.HOST},map_end({wildcards},*) unless {is_led} or {{ var(txn.site) -m found }}
+  http-request set-var(txn.pool) var(txn.site),concat(,txn.path,/),map_beg({sites}) unless {is_led}
+  use_backend %[var(txn.pool)] if {is_led}
   default_backend nobody
 """
 

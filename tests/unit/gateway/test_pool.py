@@ -28,8 +28,8 @@ def test_a_rewrite_looks_at_the_path_that_was_asked_for_and_quotes_whatever_is_i
 def test_https_on_its_usual_port_is_redirected_to_without_naming_it() -> None:
     lines = section(Policy(https=Https.REDIRECT, sticky=True))
     assert lines[1] == (
-        "http-request redirect location https://%[var(txn.host)]%[pathq] code 308 "
-        "unless { var(txn.scheme) -m str https }"
+        "http-request redirect location https://%[req.hdr(host),host_only,lower]%[pathq] code 308 "
+        "unless { req.hdr(X-Forwarded-Proto) -m str https }"
     )
     assert lines[2].endswith('insert indirect nocache httponly secure dynamic attr "SameSite=Lax"')
 
