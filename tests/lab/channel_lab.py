@@ -52,10 +52,13 @@ class Network:
 
     def __init__(self, target: int) -> None:
         self.port, self._target = free_port(), target
+        self.lost = ""
+        """What does not arrive any more, without either end being told: `to the node`, `to the server`."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
     async def mend(self) -> None:
+        self.lost = ""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
     async def cut(self) -> None:
@@ -75,14 +78,19 @@ class Network:
         self._writers |= {writer, back}
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pump(reader, back))
-            group.create_task(self._pump(there, writer))
+            group.create_task(self._pump(there, writer, is_to_node=True))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_to_node: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
-                writer.write(data)
-                await writer.drain()
+                if self.lost in ("", "to the server" if is_to_node else "to the node"):
+                    writer.write(data)
+                    await writer.drain()
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()  # a cut ends what is still on its way
         self._writers.discard(writer)
 
 
@@ -197,7 +205,9 @@ class Cloud:
         await self.connects()
 
     async def stop_agent(self) -> None:
+        """It has ended, and the server knows."""
         await _cancelled(self._agent)
+        await until(self.is_away, 30, "the server sees it")
 
     async def connects(self) -> None:
         await until(self._is_connected, 30, "the node connects")

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.lab.agent_lab import free_port, until
 
-from pierhead.agent import grpc, probes
+from pierhead.agent import grpc, lines, probes
 from pierhead.agent.endpoint import Endpoint, Kind, Probe
+from pierhead.agent.probes import Means
 from pierhead.kit import clock
 from pierhead.wire.docker.client import Engine
 
@@ -52,7 +53,8 @@ async def served(serve: Serve, host: str = "127.0.0.1", tls: ssl.SSLContext | No
 
 async def asked(endpoint: Endpoint, kind: Kind, **changes: object) -> tuple[bool, str]:
     probe = Probe(kind, timeout=timedelta(milliseconds=300), **changes)  # type: ignore[arg-type]
-    answer = await probes.ask(ENGINE, endpoint, probe)
+    with lines.opened() as opened:
+        answer = await probes.ask(Means(ENGINE, opened), endpoint, probe)
     return answer.passed, answer.output
 
 

@@ -49,6 +49,13 @@ def running(seconds: str) -> list[int]:
     return found
 
 
+def runs(text: str) -> Callable[[], Awaitable[bool]]:
+    async def some() -> bool:
+        return bool(running(text))
+
+    return some
+
+
 def ended(text: str) -> Callable[[], Awaitable[bool]]:
     async def none() -> bool:
         return not running(text)
@@ -158,6 +165,26 @@ async def test_a_session_whose_limit_is_over_has_ended(there: Cloud) -> None:
         await there.start_agent()
 
 
+@pytest.mark.parametrize("lost", ["to the node", "to the server"])
+async def test_a_command_on_a_connection_that_is_dead_runs_once_on_the_next_one(there: Cloud, lost: str) -> None:
+    """Nobody knows yet that the connection is dead when the command is asked for, or has just begun."""
+    there.network.lost = lost
+    async with there.watch("sh", "-c", "echo begun; exec sleep 7005") as watch:
+        begun = asyncio.ensure_future(watch.until(b"begun"))  # noqa: TID251
+        await until(lambda: is_asked(there, lost), what="the command is asked for")
+        await there.network.cut()
+        await there.network.mend()
+        await begun
+        await until(runs("7005"), what="it runs")
+        assert (len(running("7005")), watch.out) == (1, b"begun\n")
+    await until(ended("7005"), what="it has ended")
+
+
+async def is_asked(there: Cloud, lost: str) -> bool:
+    (_, link), *_ = there.ctx.channels._links.values()
+    return bool(running("7005")) if lost == "to the server" else bool(link.mux.streams)
+
+
 async def test_what_a_killed_agent_had_begun_has_ended_when_the_next_one_runs(there: Cloud) -> None:
     await there.stop_agent()
     await until(there.is_away, what="the server sees it")
@@ -169,6 +196,7 @@ async def test_what_a_killed_agent_had_begun_has_ended_when_the_next_one_runs(th
         await there.connects()
         async with there.watch("sh", "-c", "echo begun; trap '' HUP PIPE; sleep 7004; sleep 7004") as watch:
             await watch.until(b"begun")
+            await until(runs("7004"), what="it runs")
             child.kill()
             await child.wait()
             assert running("7004")

@@ -34,13 +34,13 @@ from pierhead.kit import errors
 from pierhead.release import loop as release
 from pierhead.release import simulate
 from pierhead.store import session, tokens
-from pierhead.testing import small
+from pierhead.testing import brisk
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import images, swarm
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.gateway.client import Gateways
 
-IMAGE = "127.0.0.1:9/pier-agent-lab:1"
+IMAGE = "127.0.0.1:9/pier-brisk:1"
 """Both engines have it, and are refused at once where they would pull it from."""
 TOKEN = "two-nodes"
 
@@ -92,8 +92,7 @@ async def nodes(data: Path) -> AsyncIterator[Nodes]:
                 await until(lambda engine=engine: _answers(engine), 60, "the engine answers")  # type: ignore[misc]
             await _joined(engines, machines)
             for engine in engines:
-                await small.image(engine)
-                await images.tag(engine, small.IMAGE, *IMAGE.rsplit(":", 1))
+                await images.tag(engine, await brisk.image(engine), *IMAGE.rsplit(":", 1))
             address = await stack.enter_async_context(catalog.serving(catalog.Options(port=0, data=data / "catalog")))
             ctx = await _context(stack, engines[0], address.url, data, f"two-{mark}")
             running = await stack.enter_async_context(_running())

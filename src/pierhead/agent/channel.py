@@ -35,7 +35,10 @@ PATH = "/v1/nodes/channel"
 _NOT_YET = "not connected yet"
 _LARGEST = 2 << 20
 _GREETING = timedelta(seconds=10)
+_GOODBYE = timedelta(seconds=1)
+"""Whoever does not answer it is gone: the session of a command lasts only so long."""
 _LOOK, _LOOK_SOON = timedelta(seconds=30), timedelta(seconds=3)
+_ENGINE_PATIENCE = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class _Channel:
         self._options, self._node, self._engine, self._terminals = options, node, engine, terminals
         self._tell = tell
         self._problem = _NOT_YET
+        self._engine_id = ""
+        """The last that the engine has told."""
         self._backoff = Backoff(limit=options.retry)
 
     async def keep(self) -> None:
@@ -113,7 +118,8 @@ class _Channel:
         server = self._options.server
         try:
             async with asyncio.timeout(_GREETING.total_seconds()):
-                return _Socket(await session.ws_connect(f"{server}{PATH}", max_msg_size=_LARGEST))
+                goodbye = aiohttp.ClientWSTimeout(ws_close=_GOODBYE.total_seconds())
+                return _Socket(await session.ws_connect(f"{server}{PATH}", max_msg_size=_LARGEST, timeout=goodbye))
         except aiohttp.WSServerHandshakeError as error:
             raise _refusal(server, error.status, self._node.name) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -131,12 +137,13 @@ class _Channel:
         greeting.read_answer(answer)
 
     async def _engine_node(self) -> str:
-        """This node's id in the swarm; empty when it is in none, or the engine does not answer."""
+        """This node's id in the swarm; empty when it is in none. The last known one while the engine is silent."""
         if self._options.engine == NO_ENGINE:
             return ""
-        with contextlib.suppress(errors.PierError):
-            return str((await system.info(self._engine)).get("Swarm", {}).get("NodeID") or "")
-        return ""
+        with contextlib.suppress(errors.PierError, TimeoutError):
+            async with asyncio.timeout(_ENGINE_PATIENCE.total_seconds()):
+                self._engine_id = str((await system.info(self._engine)).get("Swarm", {}).get("NodeID") or "")
+        return self._engine_id
 
     async def _until_moved(self, engine_node: str) -> None:
         """Ends when the node has another id in the swarm than the server was told."""

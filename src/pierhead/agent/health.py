@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -73,6 +74,16 @@ def interval(health: Health, probe: Probe) -> timedelta:
     if health.has_passed or health.asked > _STARTING_QUESTIONS:
         return probe.interval
     return min(probe.interval, STARTING_INTERVAL, _FIRST_INTERVAL * (1 << min(health.asked, 10)))
+
+
+def due(now: float, wait: timedelta, luck: float) -> float:
+    """When to ask again, `wait` from now or up to a sixth earlier; `luck` (0…1) spreads who would ask at one moment.
+
+    Endpoints share the moments: to wake up costs more than to ask one endpoint more.
+    """
+    seconds = wait.total_seconds()
+    beat = 2.0 ** math.floor(math.log2(seconds / 10))
+    return float(math.floor((now + seconds * (0.95 + luck / 20)) / beat)) * beat
 
 
 def check(probe: Probe, said: str, output: str) -> tuple[str, str] | None:

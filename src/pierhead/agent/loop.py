@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pierhead.agent import address, apply, host, identity, listener, observe, plan
+from pierhead.agent import address, apply, host, identity, lines, listener, observe, plan
 from pierhead.agent.claim import Claim
 from pierhead.agent.damping import Damping, Run
 from pierhead.agent.dot_pier import DotPier
@@ -25,6 +25,7 @@ from pierhead.agent.hosts import Hosts
 from pierhead.agent.mirror import Mirror
 from pierhead.agent.options import Options
 from pierhead.agent.probers import Probers
+from pierhead.agent.probes import Means
 from pierhead.agent.stopping import Places, Stopping
 from pierhead.kit import errors, tasks
 from pierhead.kit.backoff import Backoff
@@ -58,7 +59,7 @@ async def run(
     `tell` hears what is in the way, and an empty text when all is well. `beside` works for the same node meanwhile.
     Raises: Conflict (another agent has this data folder or this identity), Invalid (the data folder is damaged).
     """
-    with identity.held(options.data):
+    with identity.held(options.data), lines.opened() as opened:
         node = identity.node(options)
         async with (
             Engine(options.engine) as engine,
@@ -68,7 +69,7 @@ async def run(
                 async with asyncio.TaskGroup() as group:
                     if beside:
                         group.create_task(beside(node), name="beside")
-                    _Agent(options, node, engine, consul, group, tell).begin()
+                    _Agent(options, node, consul, Means(engine, opened), group, tell).begin()
             except ExceptionGroup as failures:
                 raise _first(failures) from failures
 
@@ -78,15 +79,16 @@ class _Agent:
         self,
         options: Options,
         node: Node,
-        engine: Engine,
         consul: Consul,
+        means: Means,
         group: asyncio.TaskGroup,
         tell: Callable[[str], None],
     ) -> None:
-        self._options, self._node, self._engine, self._consul, self._group = options, node, engine, consul, group
+        self._options, self._node, self._engine, self._consul, self._group = options, node, means.engine, consul, group
         self._tell = tell
         self._problems = {"catalog": _UNHEARD, "services": ""}
         self._mirror = Mirror()
+        self._reader = observe.Reader(consul, node)
         self._target = apply.Target(consul, node, self._mirror)
         self._dot_pier = DotPier(options.mount or options.data / dot_pier.FOLDER)
         self._is_swept = False
@@ -98,10 +100,10 @@ class _Agent:
         """Containers that want an id which another one has."""
         self._look = tasks.Signal()
         self._workers = Keyed(group, self._settle)
-        self._probers = Probers(group, engine, self._workers.submit)
+        self._probers = Probers(group, means, self._workers.submit)
         self._damping = Damping()
         self._claim = Claim(node, options.data)
-        self._stopping = Stopping(Places(engine, consul, options.data), self._beside)
+        self._stopping = Stopping(Places(means.engine, consul, options.data), self._beside)
         self._hosts = Hosts(options.services, options.data, consul, self._beside)
 
     def begin(self) -> None:
@@ -204,7 +206,7 @@ class _Agent:
         """What the catalog holds otherwise than expected, or could not be told, is settled again."""
         await self._claim.keep(self._consul)
         version, is_first = self._mirror.version, not self._mirror.is_known
-        differs = self._mirror.read(await observe.held(self._consul, self._node), version)
+        differs = self._mirror.read(await self._reader.held(), version)
         again, self._unsettled = differs | self._unsettled, set()
         for instance in again | set((*self._states, *self._hosts) if is_first else ()):
             self._workers.submit(instance)

@@ -17,6 +17,8 @@ class Mirror:
         self._held: dict[str, Held] = {}
         self._written: dict[str, int] = {}
         self._version = 0
+        self._read: Mapping[str, Held] | None = None
+        """The last reading: the mirror is that as long as nothing was written since."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -50,12 +52,15 @@ class Mirror:
 
     def read(self, found: Mapping[str, Held], version: int) -> set[str]:
         """The mirror is what was read, except what was written after `version`. The instances that it differs for."""
+        if found is self._read and not self._written:
+            return set()
         newer = {key for key, at in self._written.items() if at > version}
         merged = {key: held for key, held in found.items() if key not in newer}
         merged |= {key: held for key, held in self._held.items() if key in newer}
         changed = {key for key in merged.keys() | self._held.keys() if merged.get(key) != self._held.get(key)}
         instances = {_instance(one) for key in changed for one in (merged.get(key), self._held.get(key)) if one}
         self._held, self._written, self.is_known = merged, {key: self._written[key] for key in newer}, True
+        self._read = found
         return instances
 
     def _stamp(self, service_id: str) -> None:

@@ -52,11 +52,27 @@ async def leaving(engine: Engine, node: Node) -> dict[str, datetime]:
         return {}
 
 
-async def held(consul: Consul, node: Node) -> dict[str, Held]:
-    """What this node's agent has registered, by service id. Raises: Unavailable."""
-    services = await agent.services(consul, f'Meta["{Meta.OWNER}"] == "{node.id}"')
-    checks = await agent.checks(consul, f'Notes == "{notes(node)}" or CheckID matches "^{_MAINTENANCE}"')
-    return {key: read(service, checks) for key, service in services.items()}
+class Reader:
+    """Reads what the catalog holds; answers that are byte for byte those before are not decoded again."""
+
+    def __init__(self, consul: Consul, node: Node) -> None:
+        self._consul, self._node = consul, node
+        self._bodies: tuple[bytes, bytes] | None = None
+        self._held: Mapping[str, Held] = {}
+
+    async def held(self) -> Mapping[str, Held]:
+        """What this node's agent has registered, by service id: the very same object when nothing is different.
+
+        Raises: Unavailable.
+        """
+        services = await agent.services_answer(self._consul, f'Meta["{Meta.OWNER}"] == "{self._node.id}"')
+        wanted = f'Notes == "{notes(self._node)}" or CheckID matches "^{_MAINTENANCE}"'
+        checks = await agent.checks_answer(self._consul, wanted)
+        if (services.body, checks.body) != self._bodies:
+            known = agent.read_checks(checks)
+            self._held = {key: read(service, known) for key, service in agent.read_services(services).items()}
+            self._bodies = services.body, checks.body
+        return self._held
 
 
 async def holder(consul: Consul, service_id: str) -> records.Service | None:

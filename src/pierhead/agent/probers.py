@@ -11,7 +11,7 @@ from datetime import datetime
 from pierhead.agent import health, probes
 from pierhead.agent.endpoint import Endpoint
 from pierhead.agent.health import Health
-from pierhead.wire.docker.client import Engine
+from pierhead.agent.probes import Means
 
 
 @dataclass(slots=True)
@@ -25,10 +25,10 @@ class _Prober:
 class Probers:
     """What is seen of an endpoint counts only for the start of the container, and the address, that it was seen of."""
 
-    def __init__(self, group: asyncio.TaskGroup, engine: Engine, changed: Callable[[str], None]) -> None:
+    def __init__(self, group: asyncio.TaskGroup, means: Means, changed: Callable[[str], None]) -> None:
         """`changed` is called with the container's id when one of its endpoints passes or fails in another way."""
         self._group = group
-        self._engine = engine
+        self._means = means
         self._changed = changed
         self._all: dict[str, dict[str, _Prober]] = {}
 
@@ -67,11 +67,12 @@ class Probers:
         return prober
 
     async def _run(self, container: str, prober: _Prober) -> None:
-        probe = prober.endpoint.probe
+        probe, loop = prober.endpoint.probe, asyncio.get_running_loop()
         while True:
-            answer = await probes.ask(self._engine, prober.endpoint, probe)
+            answer = await probes.ask(self._means, prober.endpoint, probe)
             before, prober.health = prober.health, health.after(prober.health, answer, probe)
             if (before.status, before.output) != (prober.health.status, prober.health.output):
                 self._changed(container)
-            wait = health.interval(prober.health, probe).total_seconds()
-            await asyncio.sleep(wait * random.uniform(0.9, 1.0))  # noqa: S311
+            now = loop.time()
+            due = health.due(now, health.interval(prober.health, probe), random.random())  # noqa: S311
+            await asyncio.sleep(due - now)

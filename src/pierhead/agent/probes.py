@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 
 from pierhead.agent import commands, grpc
 from pierhead.agent.endpoint import Endpoint, Kind, Probe
 from pierhead.agent.health import Answer
+from pierhead.agent.lines import Lines, Question
 from pierhead.kit import errors
 from pierhead.model.host import is_host
 from pierhead.model.instance import Meta
 from pierhead.wire.docker import exec
 from pierhead.wire.docker.client import Engine
 
-_PROXY_PATIENCE_SECONDS = 0.03
+_PROXY_PATIENCE = timedelta(milliseconds=30)
 """The engine's own proxy accepts for a container that does not listen yet, and hangs up at once."""
 _HEAD_LIMIT = 4096
 _CHUNK = 1 << 14
 _OUTPUT_LIMIT = 500
 
 
-async def ask(engine: Engine, endpoint: Endpoint, probe: Probe) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What endpoints are asked with."""
+
+    engine: Engine
+    lines: Lines
+
+
+async def ask(means: Means, endpoint: Endpoint, probe: Probe) -> Answer:
     """Whether the endpoint can serve now, and how that was seen."""
     try:
         async with asyncio.timeout(probe.timeout.total_seconds()):
-            return await _ask(engine, endpoint, probe)
+            return await _ask(means, endpoint, probe)
     except TimeoutError:
         return Answer(
             passed=False, reason=f"{_what(endpoint, probe)}: no answer in {probe.timeout.total_seconds():g} s"
@@ -38,40 +48,39 @@ async def ask(engine: Engine, endpoint: Endpoint, probe: Probe) -> Answer:
         return Answer(passed=False, reason=f"{_what(endpoint, probe)}: {_reason(error)}")
 
 
-async def _ask(engine: Engine, endpoint: Endpoint, probe: Probe) -> Answer:
+async def _ask(means: Means, endpoint: Endpoint, probe: Probe) -> Answer:
     if probe.kind is Kind.COMMAND:
-        return await _command(engine, endpoint, probe)
+        return await _command(means.engine, endpoint, probe)
     if probe.kind is Kind.TCP:
-        passed, said = await _tcp(endpoint)
+        passed, said = await _tcp(means.lines, endpoint)
     elif probe.kind is Kind.HTTP:
-        passed, said = await _http(endpoint, probe)
+        passed, said = await _http(means.lines, endpoint, probe)
     else:
         passed, said = await _streamed(endpoint, probe)
     return Answer(passed, f"{_what(endpoint, probe)}: {said}")
 
 
-async def _tcp(endpoint: Endpoint) -> tuple[bool, str]:
+async def _tcp(lines: Lines, endpoint: Endpoint) -> tuple[bool, str]:
     """Accepted, and not hung up on at once."""
-    async with _connected(endpoint) as opened:
-        data = await _soon(opened)
-    return (
-        (False, "accepted and closed at once: nothing listens in the container") if data == b"" else (True, "accepted")
-    )
+    heard = await lines.ask(Question(endpoint.address, endpoint.port, b"", _always, _PROXY_PATIENCE))
+    if heard.is_closed and not heard.data:
+        return False, "accepted and closed at once: nothing listens in the container"
+    return True, "accepted"
 
 
-async def _http(endpoint: Endpoint, probe: Probe) -> tuple[bool, str]:
-    """Without asyncio's streams, which cost more: this is what the agent does most."""
-    running = asyncio.get_running_loop()
-    async with _connected(endpoint) as opened:
-        await running.sock_sendall(opened, _request(endpoint, probe))
-        received = b""
-        while b"\n" not in received and len(received) < _HEAD_LIMIT:
-            data = await running.sock_recv(opened, _CHUNK)
-            if not data:
-                return _verdict(received)
-            received += data
-        await _soon(opened)  # the app may finish its answer and close first
-    return _verdict(received)
+async def _http(lines: Lines, endpoint: Endpoint, probe: Probe) -> tuple[bool, str]:
+    """The app may finish its answer and close first."""
+    request = _request(endpoint, probe)
+    heard = await lines.ask(Question(endpoint.address, endpoint.port, request, _has_verdict, _PROXY_PATIENCE))
+    return _verdict(heard.data)
+
+
+def _always(received: bytes) -> bool:
+    return True
+
+
+def _has_verdict(received: bytes) -> bool:
+    return b"\n" in received or len(received) >= _HEAD_LIMIT
 
 
 async def _streamed(endpoint: Endpoint, probe: Probe) -> tuple[bool, str]:
@@ -129,23 +138,6 @@ async def _command_in_container(engine: Engine, endpoint: Endpoint, probe: Probe
         while frame := await session.read():
             output = (output + frame.data)[-_OUTPUT_LIMIT:]
         return await session.exit_code(), output
-
-
-@asynccontextmanager
-async def _connected(endpoint: Endpoint) -> AsyncIterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as opened:
-        await asyncio.get_running_loop().sock_connect(opened, (endpoint.address, endpoint.port))
-        yield opened
-
-
-async def _soon(opened: socket.socket) -> bytes | None:
-    """What comes within a moment: empty when the other side has closed, None when nothing does."""
-    try:
-        async with asyncio.timeout(_PROXY_PATIENCE_SECONDS):
-            return await asyncio.get_running_loop().sock_recv(opened, _CHUNK)
-    except TimeoutError:
-        return None
 
 
 @asynccontextmanager

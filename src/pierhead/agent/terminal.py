@@ -59,12 +59,13 @@ class Command:
         Raises: Lost, Conflict (it asks for what is not kept), what the engine failed with.
         """
         self._output.after(place)
+        self._news = tasks.Signal()  # whoever watched before must not take this one's
         await stream.send(
             terminal.message(Heard.SESSION, session=self.name, input=self._input_end, limit_seconds=limit_seconds)
         )
-        await tasks.unless(self._obey(stream), self._tell(stream, place))
+        await tasks.unless(self._obey(stream), self._tell(stream, place, self._news))
 
-    async def _tell(self, stream: Stream, place: int) -> None:
+    async def _tell(self, stream: Stream, place: int, news: tasks.Signal) -> None:
         taken = 0
         while True:
             for kind, data in self._output.after(place):
@@ -75,7 +76,7 @@ class Command:
                 await stream.send(terminal.message(Heard.TAKEN, input=taken))
             if self.has_ended and place == self._output.end:
                 break
-            await self._news.wait()
+            await news.wait()
         if self._failure:
             raise self._failure
         await stream.send(terminal.message(Heard.ENDED, exit_code=self._exit_code))

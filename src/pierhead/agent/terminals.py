@@ -46,16 +46,18 @@ class Terminals:
         self._place, self._crew = place, crew
         self._running: dict[str, Command] = {}
         self._expiries: dict[str, asyncio.Task[None]] = {}
+        self._beginnings: dict[str, asyncio.Task[None]] = {}
+        """By the name of the command."""
 
     async def serve(self, stream: Stream) -> None:
-        """Begins the command that the stream's body asks for, or goes on with its session.
+        """Begins the command that the stream's body asks for, once for each key, or goes on with its session.
 
         Raises: Invalid, NotFound (no such container, or no such session any more), Conflict, Unavailable.
         """
         if name := stream.body.get("session"):
             command, place = self._find(str(name)), int(stream.body.get("output", 0))
         else:
-            command, place = await self._begin(asked(stream.body)), 0
+            command, place = await self._begun(stream.body), 0
         before, command.watcher = command.watcher, stream
         if before:
             before.close(errors.Conflict("The session goes on elsewhere.", hint="Only one can watch it."))
@@ -80,7 +82,25 @@ class Terminals:
 
     # One command
 
-    async def _begin(self, asked: Asked) -> Command:
+    async def _begun(self, body: Mapping[str, Any]) -> Command:
+        """A stream that is lost does not stop the beginning, and the next stream with its key finds it."""
+        name = f"{self._place.node}.{body.get('key') or secrets.token_urlsafe(_NAME_BYTES)}"
+        if name not in self._running:
+            if name not in self._beginnings:
+                self._beginnings[name] = self._crew.begin(self._begin(name, asked(body)), _report)
+            await asyncio.shield(self._beginnings[name])
+        return self._find(name)
+
+    async def _begin(self, name: str, asked: Asked) -> None:
+        """It runs, and has its limit to be watched."""
+        try:
+            command = self._running[name] = await self._started(name, asked)
+        finally:
+            del self._beginnings[name]
+        self._crew.begin(command.run(), _report)
+        self._expire_after(command, self._place.limit.total_seconds())
+
+    async def _started(self, name: str, asked: Asked) -> Command:
         place, mark = self._place, secrets.token_hex(_MARK_BYTES)
         words = await shell.words(place.engine, asked.container, asked.words)
         exec_id = await exec.create(place.engine, asked.container, words, tty=asked.tty, env={processes.MARK: mark})
@@ -94,10 +114,7 @@ class Terminals:
         if asked.tty:
             with contextlib.suppress(errors.Refused):  # it has ended already
                 await session.resize(asked.rows, asked.columns)
-        command = Command(f"{place.node}.{secrets.token_urlsafe(_NAME_BYTES)}", asked.container, mark, session)
-        self._running[command.name] = command
-        self._crew.begin(command.run(), _report)
-        return command
+        return Command(name, asked.container, mark, session)
 
     def _find(self, name: str) -> Command:
         try:
@@ -116,7 +133,10 @@ class Terminals:
         keep_seconds = self._place.limit.total_seconds()
         if stream.ended is not None:
             keep_seconds = min(keep_seconds, float(stream.ended.get("keep_seconds", 0)))
-        self._expiries[command.name] = self._crew.begin(self._expire(command, keep_seconds), _report)
+        self._expire_after(command, keep_seconds)
+
+    def _expire_after(self, command: Command, seconds: float) -> None:
+        self._expiries[command.name] = self._crew.begin(self._expire(command, seconds), _report)
 
     async def _expire(self, command: Command, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -169,5 +189,6 @@ def _remembered(file: Path) -> tuple[str, str]:
 
 
 def _report(error: BaseException | None) -> None:
-    if error is not None:
+    """What is wrong with a command is told to whoever asked for it; anything else is a fault of the agent."""
+    if error is not None and not isinstance(error, errors.PierError):
         log.error("A command was not looked after to its end.", exc_info=error)

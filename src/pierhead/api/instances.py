@@ -23,7 +23,7 @@ from pierhead.control.instances import Instance
 from pierhead.control.logs import LogLine
 from pierhead.control.redaction import Redactor
 from pierhead.control.sources import Problem
-from pierhead.control.terminal import Session, Size
+from pierhead.control.terminal import Session, Size, Watched
 from pierhead.kit import clock, errors, tasks, units
 from pierhead.wire.channel import terminal as messages
 from pierhead.wire.channel.frames import LARGEST
@@ -106,20 +106,23 @@ async def execute(
     await socket.accept()
     try:
         if session:
-            stream = await terminal.resumed(ctx, Session(session, output))
+            watched = await terminal.resumed(ctx, Session(session, output))
         else:
-            stream = await terminal.opened(ctx, instance, command or (), Size(rows, columns) if tty else None)
+            watched = await terminal.opened(ctx, instance, command or (), Size(rows, columns) if tty else None)
+    except Lost:
+        await socket.close(_COME_BACK)
     except errors.PierError as error:
         await _fail(socket, error)
-        return
-    await _carry(socket, stream)
+    else:
+        await _carry(socket, watched)
 
 
-async def _carry(socket: WebSocket, stream: Stream) -> None:
+async def _carry(socket: WebSocket, watched: Watched) -> None:
     """Watched until either end is gone; the command is told whether its watcher may come back."""
     codes: list[int] = []
+    stream = watched.stream
     try:
-        await tasks.unless(_input(socket, stream, codes), _output(socket, stream))
+        await tasks.unless(_input(socket, stream, codes), _output(socket, watched))
         if not codes:
             await socket.close()
     except Lost:
@@ -138,12 +141,14 @@ async def _carry(socket: WebSocket, stream: Stream) -> None:
             stream.close(keep_seconds=_CUT_OFF_SECONDS)
 
 
-async def _output(socket: WebSocket, stream: Stream) -> None:
-    while message := await stream.receive():
+async def _output(socket: WebSocket, watched: Watched) -> None:
+    message: bytes | None = watched.first
+    while message:
         await socket.send_bytes(message)
         if message[0] == Heard.ENDED:  # the watcher hangs up when it has seen it
             await asyncio.sleep(_GOODBYE_SECONDS)
             return
+        message = await watched.stream.receive()
 
 
 async def _input(socket: WebSocket, stream: Stream, codes: list[int]) -> None:

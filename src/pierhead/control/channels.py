@@ -74,9 +74,12 @@ class Channels:
         return link.open(body)
 
     def drop(self, name: str, reason: errors.PierError) -> None:
-        """The node of that name is connected no more, and told why."""
+        """The node of that name is connected no more, and told why if it can be reached; nobody waits for that."""
         if name in self._links:
-            self._links[name][1].dismiss(reason)
+            node, link = self._links.pop(name)
+            self._gone[name] = Node(node.hello, node.address, clock.now())
+            link.dismiss(reason)
+            log.info("A node's connection was given up.", extra={"node": name, "reason": reason.message})
 
     async def _carry(self, node: Node, link: Link) -> None:
         name = node.hello.name

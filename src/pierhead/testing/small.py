@@ -24,12 +24,14 @@ CMD ["exec busybox httpd -f -p 8000 -h /www"]
 """
 
 
-async def image(engine: Engine, tag: str = IMAGE, dockerfile: bytes = _DOCKERFILE) -> str:
-    """The engine has the image `tag`; what it is made of may be `busybox` and `index.html`."""
+async def image(
+    engine: Engine, tag: str = IMAGE, dockerfile: bytes = _DOCKERFILE, more: Mapping[str, bytes] | None = None
+) -> str:
+    """The engine has the image `tag`; what it is made of may be `busybox`, `index.html`, and `more`."""
     try:
         await images.inspect(engine, tag)
     except errors.NotFound:
-        files = {"Dockerfile": dockerfile, "busybox": _busybox(), "index.html": b"hello\n"}
+        files = {"Dockerfile": dockerfile, "busybox": _busybox(), "index.html": b"hello\n", **(more or {})}
         async for _ in images.build(engine, _tar(files), Build(tag)):
             pass
     return tag

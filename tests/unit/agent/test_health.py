@@ -72,3 +72,18 @@ def test_it_only_changes_on_enough_answers_in_a_row(answers: str, rise: int, fal
             enough = rise if after.status == PASSING else fall
             assert answers[: number + 1].endswith(sign * enough)
         found = after
+
+
+def test_endpoints_share_the_moments_at_which_they_are_asked() -> None:
+    five = timedelta(seconds=5)
+    moments = {health.due(1000 + number / 40, five, luck) for number in range(40) for luck in (0.0, 0.5, 1.0)}
+    assert len(moments) == 3
+    assert all(moment % 0.5 == 0 for moment in moments)
+
+
+@given(st.floats(0, 1e6), st.timedeltas(timedelta(milliseconds=10), timedelta(hours=1)), st.floats(0, 1))
+def test_who_is_asked_again_waits_no_longer_than_its_interval_and_hardly_less(
+    now: float, wait: timedelta, luck: float
+) -> None:
+    seconds = wait.total_seconds()
+    assert 0.84 * seconds < health.due(now, wait, luck) - now <= seconds * 1.0001

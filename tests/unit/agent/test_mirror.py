@@ -33,3 +33,12 @@ def test_what_was_written_while_it_was_read_wins() -> None:
     assert [mirror.get(key) for key in "abc"] == [None, held("b"), held("c")]
     assert mirror.read({"b": held("b")}, mirror.version) == {"c1"}
     assert mirror.get("c") is None
+
+
+def test_what_was_read_before_and_written_over_since_is_told_again() -> None:
+    mirror, found = Mirror(), {"a": held("a")}
+    assert mirror.read(found, mirror.version) == {"c1"}
+    assert mirror.read(found, mirror.version) == set()
+    mirror.put(held("a", port=2))
+    assert mirror.read(found, mirror.version) == {"c1"}
+    assert mirror.get("a") == held("a")

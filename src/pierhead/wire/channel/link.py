@@ -131,6 +131,7 @@ class Link:
         self._is_heard = True
         """Since the last pulse."""
         self._dismissal: errors.PierError | None = None
+        self._is_lost = False
 
     async def run(self) -> None:
         """Streams work until the connection is lost; then all of them are.
@@ -144,7 +145,9 @@ class Link:
             self._lose()
 
     def open(self, body: Mapping[str, Any]) -> Stream:
-        """Raises: Unavailable (too many are open)."""
+        """Raises: Lost (the connection is, or is given up), Unavailable (too many are open)."""
+        if self._is_lost:
+            raise Lost
         number = self.mux.open(body)
         stream = self._streams[number] = Stream(self, number, body)
         self.wake()
@@ -163,6 +166,7 @@ class Link:
         self._streams.pop(number, None)
 
     def _lose(self) -> None:
+        self._is_lost = True
         for stream in self._streams.values():
             stream.end(None)
         self._streams.clear()

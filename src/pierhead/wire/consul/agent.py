@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pierhead.wire.consul import records
-from pierhead.wire.consul.client import Consul, duration, segment
+from pierhead.wire.consul.client import Answer, Consul, duration, segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,16 @@ async def deregister(client: Consul, service_id: str) -> None:
 
 async def services(client: Consul, filter_: str = "") -> dict[str, records.Service]:
     """What this agent has registered, by service id."""
-    answer = await client.get("/v1/agent/services", {"filter": filter_} if filter_ else {})
+    return read_services(await services_answer(client, filter_))
+
+
+async def services_answer(client: Consul, filter_: str = "") -> Answer:
+    """For `read_services`, by those who compare it with the last one first."""
+    return await client.get("/v1/agent/services", {"filter": filter_} if filter_ else {})
+
+
+def read_services(answer: Answer) -> dict[str, records.Service]:
+    """Raises: Unavailable (that is no answer of a catalog)."""
     return {key: records.read_service(value) for key, value in answer.json().items()}
 
 
@@ -73,7 +82,16 @@ async def service(client: Consul, service_id: str) -> records.Service:
 
 async def checks(client: Consul, filter_: str = "") -> dict[str, records.Check]:
     """The checks of this agent, by check id."""
-    answer = await client.get("/v1/agent/checks", {"filter": filter_} if filter_ else {})
+    return read_checks(await checks_answer(client, filter_))
+
+
+async def checks_answer(client: Consul, filter_: str = "") -> Answer:
+    """For `read_checks`, by those who compare it with the last one first."""
+    return await client.get("/v1/agent/checks", {"filter": filter_} if filter_ else {})
+
+
+def read_checks(answer: Answer) -> dict[str, records.Check]:
+    """Raises: Unavailable (that is no answer of a catalog)."""
     return {key: records.read_check(value) for key, value in answer.json().items()}
 
 

@@ -59,8 +59,8 @@ class Session:
         return None if code is None else int(code)
 
     def close(self) -> None:
-        """Nothing more is read or written; the command may run on."""
-        self._writer.close()
+        """Nothing more is read or written, input included that the command has not read; it may run on."""
+        self._writer.transport.abort()
 
 
 @asynccontextmanager
