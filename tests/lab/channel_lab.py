@@ -181,6 +181,16 @@ class Cloud:
             await server._serve(app.create(self.ctx, dict, simulate.steps), server._listen(self.settings), ready.set)
 
     @contextlib.asynccontextmanager
+    async def another_server(self) -> AsyncIterator[Cloud]:
+        """The same cluster, through a server with the same database."""
+        other = replace(self, settings=replace(self.settings, api=Api(port=free_port())), context=None)
+        await other.start_server()
+        try:
+            yield other
+        finally:
+            await other.stop_server()
+
+    @contextlib.asynccontextmanager
     async def api(self) -> AsyncIterator[client.Api]:
         async with client.connected(self.settings.api_url, TOKEN) as api:
             yield api
@@ -190,7 +200,7 @@ class Cloud:
     def options(self, **changes: Any) -> channel.Options:
         return replace(
             channel.Options(
-                server=f"http://127.0.0.1:{self.network.port}",
+                servers=[f"http://127.0.0.1:{self.network.port}"],
                 token_file=self.folder / "node" / "token",
                 engine=SOCKET,
                 data=self.folder / "node",

@@ -145,6 +145,23 @@ async def test_a_session_goes_on_over_a_cut_and_a_new_server(there: Cloud) -> No
     assert await process.wait() == 3
 
 
+async def test_a_session_goes_on_through_another_server(there: Cloud) -> None:
+    async with there.another_server() as other:
+        await there.stop_agent()
+        await there.start_agent(servers=[*there.options().servers, other.settings.api_url])
+        try:
+            await other.connects()
+            async with other.watch("sh", "-c", "echo begun; read line; echo $line; exit 5") as watch:
+                await watch.until(b"begun")
+                await other.stop_server()
+                async with there.watch(session=watch.session, output=str(len(watch.out))) as again:
+                    await again.say(Said.INPUT, b"on\n")
+                    assert (await again.ended(), again.out) == (5, b"on\n")
+        finally:
+            await there.stop_agent()
+            await there.start_agent()
+
+
 async def test_a_session_whose_limit_is_over_has_ended(there: Cloud) -> None:
     await there.stop_agent()
     await there.start_agent(limit=timedelta(seconds=1))
@@ -190,7 +207,7 @@ async def test_what_a_killed_agent_had_begun_has_ended_when_the_next_one_runs(th
     await until(there.is_away, what="the server sees it")
     options = there.options()
     node = ("--node-name", NODE, "--data", str(options.data), "--advertise", "127.0.0.1", "--services", "/nowhere")
-    where = ("--server", options.server, "--catalog", there.agents.options.catalog_url, "--cluster", "nobody's")
+    where = ("--server", options.servers[0], "--catalog", there.agents.options.catalog_url, "--cluster", "nobody's")
     child = await asyncio.create_subprocess_exec(*python("agent", *node, *where))
     try:
         await there.connects()

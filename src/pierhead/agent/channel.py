@@ -1,6 +1,6 @@
-"""The node's channel: one WebSocket to the server, opened from here, so that a node opens no port.
+"""The node's channel: one WebSocket to each server, opened from here, so that a node opens no port.
 
-Over it the server asks for commands, logs, stats and inspections. It is opened again for as long as the agent lives,
+Over it a server asks for commands, logs, stats and inspections. It is opened again for as long as the agent lives,
 and commands go on meanwhile: `agent.terminals`.
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -43,8 +44,8 @@ _ENGINE_PATIENCE = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    server: str
-    """`http://server:4400`"""
+    servers: Sequence[str]
+    """`http://server:4400`, one or more of the same cluster: each is connected, and each reaches every session."""
     token_file: Path
     """Holds the node's token; read at every try, so that a new one needs no restart."""
     engine: str
@@ -56,23 +57,32 @@ class Options:
 
 
 async def run(options: Options, node: Node, tell: Callable[[str], None] = lambda problem: None) -> None:
-    """The server reaches this node's containers, until this is cancelled. `tell` hears what is in the way, or ""."""
+    """The servers reach this node's containers, until this is cancelled. `tell` hears what is in the way, or ""."""
+    problems = dict.fromkeys(options.servers, _NOT_YET)
+
+    def heard(server: str, problem: str) -> None:
+        problems[server] = problem
+        tell("; ".join(text for text in problems.values() if text))
+
     async with Engine(options.engine, connections=0) as engine, tasks.Crew() as crew:
         place = Place(engine, options.data / "commands", node.name, options.limit)
         terminals = Terminals(place, crew)
         await terminals.sweep()
         try:
-            await _Channel(options, node, engine, terminals, tell).keep()
+            async with asyncio.TaskGroup() as group:
+                for server in options.servers:
+                    kept = _Channel(server, options, node, terminals, partial(heard, server)).keep()
+                    group.create_task(kept, name=f"channel to {server}")
         finally:
             await terminals.close()
 
 
 class _Channel:
     def __init__(
-        self, options: Options, node: Node, engine: Engine, terminals: Terminals, tell: Callable[[str], None]
+        self, server: str, options: Options, node: Node, terminals: Terminals, tell: Callable[[str], None]
     ) -> None:
-        self._options, self._node, self._engine, self._terminals = options, node, engine, terminals
-        self._tell = tell
+        self._server, self._options, self._node, self._terminals = server, options, node, terminals
+        self._engine, self._tell = terminals.engine, tell
         self._problem = _NOT_YET
         self._engine_id = ""
         """The last that the engine has told."""
@@ -94,7 +104,7 @@ class _Channel:
         if problem and problem != before:
             log.warning("The server does not reach this node: %s", problem)
         elif before and not problem:
-            log.info("The server reaches this node.", extra={"server": self._options.server})
+            log.info("The server reaches this node.", extra={"server": self._server})
         self._tell(problem)
 
     async def _connected(self) -> None:
@@ -110,12 +120,12 @@ class _Channel:
                 self._say("")
                 await tasks.unless(self._until_moved(engine_node), Link(socket, self._serve).run())
             except TimeoutError as error:
-                raise errors.Unavailable(f"{self._options.server} did not answer the agent's greeting.") from error
+                raise errors.Unavailable(f"{self._server} did not answer the agent's greeting.") from error
             finally:
                 await socket.close()
 
     async def _dial(self, session: aiohttp.ClientSession) -> _Socket:
-        server = self._options.server
+        server = self._server
         try:
             async with asyncio.timeout(_GREETING.total_seconds()):
                 goodbye = aiohttp.ClientWSTimeout(ws_close=_GOODBYE.total_seconds())
@@ -133,7 +143,7 @@ class _Channel:
         await socket.send(greeting.hello(Hello(node.id, node.name, engine_node, pierhead.__version__)))
         answer = await socket.receive()
         if answer is None:
-            raise errors.Unavailable(f"{self._options.server} hung up before it had answered.")
+            raise errors.Unavailable(f"{self._server} hung up before it had answered.")
         greeting.read_answer(answer)
 
     async def _engine_node(self) -> str:

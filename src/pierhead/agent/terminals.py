@@ -44,6 +44,7 @@ class Place:
 class Terminals:
     def __init__(self, place: Place, crew: tasks.Crew) -> None:
         self._place, self._crew = place, crew
+        self.engine = place.engine
         self._running: dict[str, Command] = {}
         self._expiries: dict[str, asyncio.Task[None]] = {}
         self._beginnings: dict[str, asyncio.Task[None]] = {}

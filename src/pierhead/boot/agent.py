@@ -31,7 +31,7 @@ async def run(settings: Settings, report: Report) -> None:
     report.starting("reads engine and catalog")
     given, voice = options(settings), _Voice(report, settings.engine.socket)
     dialled = channel.Options(
-        server=settings.agent.server or settings.api_url,
+        servers=(settings.agent.server or settings.api_url,),
         token_file=token_file(settings.home),
         engine=given.engine,
         data=given.data,

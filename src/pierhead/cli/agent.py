@@ -38,9 +38,12 @@ Mount = Annotated[
     typer.Option("--mount", help="The folder that instances see as /.pier, alike on all nodes. Default: in --data."),
 ]
 Cluster = Annotated[str, typer.Option("--cluster", help="The cluster whose containers are Pierhead's own here.")]
-Server = Annotated[
-    str,
-    typer.Option("--server", help="Address of the server that may reach this node's containers. Default: none may."),
+Servers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server",
+        help="Address of a server that may reach this node's containers. May be given several times.",
+    ),
 ]
 TokenFile = Annotated[
     Path | None,
@@ -62,7 +65,7 @@ async def serve(
     node_name: NodeName = "",
     mount: Mount = None,
     cluster: Cluster = "pier",
-    server: Server = "",
+    server: Servers = None,
     token_file: TokenFile = None,
     level: Level = "INFO",
     settings: config.Access = None,
@@ -92,7 +95,7 @@ async def serve(
             cluster=cluster,
             services=services,
         ),
-        channel.Options(server.rstrip("/"), kept, engine, data) if server else None,
+        channel.Options([one.rstrip("/") for one in server], kept, engine, data) if server else None,
     )
 
 
