@@ -13,11 +13,12 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from aiohttp import web
 
@@ -48,6 +49,21 @@ async def until(true: Callable[[], Awaitable[object]], seconds: float = 60, what
             return time.monotonic() - begin
         await asyncio.sleep(0.01)
     raise AssertionError(f"not within {seconds} s: {what or true}")
+
+
+@contextlib.contextmanager
+def calls(owner: Any, name: str, counts: Callable[..., bool] = lambda *_: True) -> Iterator[Callable[[], int]]:
+    """How often the async function of that name has come to its end since, of the calls that count."""
+    count, real = 0, getattr(owner, name)
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal count
+        found = await real(*arguments)
+        count += counts(*arguments)
+        return found
+
+    with mock.patch.object(owner, name, counted):
+        yield lambda: count
 
 
 class Gateway:
@@ -300,6 +316,7 @@ class Way:
         """No event comes through, although the stream is open."""
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._events: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -312,11 +329,19 @@ class Way:
             writer.transport.abort()
         self.path.unlink(missing_ok=True)
 
+    async def refuse(self) -> None:
+        """Events still come, and nothing else can be asked."""
+        if self._server:
+            self._server.close()
+        for writer in self._open - self._events:
+            writer.transport.abort()
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_unix_connection(SOCKET.removeprefix("unix://"))
         self._open |= {writer, back}
         with contextlib.suppress(OSError):
             request = await reader.read(1 << 16)
+            self._events |= {writer, back} if b"/events" in request else set()
             back.write(request)
             async with asyncio.TaskGroup() as group:
                 group.create_task(_copy(reader, back))

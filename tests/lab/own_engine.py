@@ -45,6 +45,13 @@ class OwnEngine:
         async with Engine(self.socket) as engine:
             await until(lambda: _answers(engine), 60, f"the engine answers: {self.folder}/log")
 
+    async def shut_down(self) -> None:
+        """It has ended all its containers and itself, as when its machine goes down."""
+        if self._child:
+            self._child.terminate()
+            await self._child.wait()
+            self._child = None
+
     async def kill(self) -> None:
         """It is dead, as by kill -9. Its containers may run on."""
         if self._child:

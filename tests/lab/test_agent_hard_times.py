@@ -1,5 +1,5 @@
 """Everything at once, because each of it takes its time: a storm of containers, an engine that is killed, and a catalog
-that is away for a minute while its agent is killed too.
+that is away for long while its agent is killed too.
 
 Each has an agent, a catalog and containers of its own; they share the machine only.
 """
@@ -7,6 +7,7 @@ Each has an agent, a catalog and containers of its own; they share the machine o
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,9 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.lab.agent_lab import WEB, Lab, free_port, lab, until
+from tests.lab.agent_lab import WEB, Lab, calls, free_port, lab, until
 from tests.lab.own_engine import own_engine
 
+from pierhead.agent import observe
 from pierhead.agent.claim import TTL
 from pierhead.catalog import server
 from pierhead.kit import errors
@@ -28,7 +30,10 @@ from pierhead.wire.docker import containers
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 
-AWAY = timedelta(seconds=60)
+AWAY = timedelta(seconds=float(os.environ.get("PIER_LAB_AWAY_SECONDS", "20")))
+"""Longer than the claim of an agent lasts, which is the longest time that agent and catalog count between them. Nothing
+else happens in a longer one: 60 s were tried too."""
+LOOKS = 5
 MANY, PUBLISHED, MOMENTS = 100, 20, 200
 AT_ONCE = 4
 PATIENCE = 120
@@ -36,7 +41,7 @@ PATIENCE = 120
 
 async def test_hard_times(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(a_catalog_is_away_for_a_minute(tmp_path / "away"))
+        group.create_task(a_catalog_is_away_for_long(tmp_path / "away"))
         group.create_task(an_engine_is_killed(tmp_path / "killed"))
         group.create_task(a_hundred_start_and_two_hundred_live_a_moment(tmp_path / "storm"))
 
@@ -94,9 +99,9 @@ async def an_engine_is_killed(folder: Path) -> None:
             await plain(one, ends)
             before = await passes(one, stays, ends)
             await engine.kill()
-            for _ in range(20):
-                assert await passes(one, stays, ends) == before, "what cannot be known now is not gone"
-                await asyncio.sleep(0.05)  # several looks of the agent
+            with calls(observe.Reader, "held", lambda reader: reader.node == one.options.node_name) as looks:
+                while looks() < LOOKS:
+                    assert await passes(one, stays, ends) == before, "what cannot be known now is not gone"
             await engine.start()
             await until(lambda: one.is_gone(ends), PATIENCE, "what ended with its engine is deregistered")
             await until(lambda: one.is_in(State.HEALTHY, stays), PATIENCE, "what was started again passes")
@@ -118,7 +123,7 @@ async def passes(one: Lab, *services: str) -> dict[str, list[int]]:
 # A catalog that is away
 
 
-async def a_catalog_is_away_for_a_minute(folder: Path) -> None:
+async def a_catalog_is_away_for_long(folder: Path) -> None:
     place = server.Options(port=free_port(), data=folder / "kept")
     async with lab(folder) as one, gently(one):
         async with server.serving(place) as address, Consul(address.url) as catalog:
@@ -136,7 +141,7 @@ async def a_catalog_is_away_for_a_minute(folder: Path) -> None:
         assert await one.exit_code(drains) == 143, "its app was asked to end, and was not killed"
         await one.own("late-dev")
         assert TTL < AWAY, "the claim of the agent lapses meanwhile"
-        await asyncio.sleep(AWAY.total_seconds() - (time.monotonic() - away))  # the minute itself
+        await asyncio.sleep(max(0.0, AWAY.total_seconds() - (time.monotonic() - away)))  # the time itself
         async with server.serving(place) as address, Consul(address.url) as catalog:
             one.at(address.url, catalog)
             await passes(one, "stays-dev", "early-dev", "late-dev")

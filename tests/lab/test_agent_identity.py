@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import Lab, Way, free_port, lab, until
+from tests.lab.agent_lab import Lab, Way, calls, free_port, lab, until
 
+from pierhead.agent import probes
 from pierhead.model.instance import State
 from pierhead.wire.consul import agent
 from pierhead.wire.docker import containers
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
 SICK = "busybox mkdir /empty; exec busybox httpd -f -p 8000 -h /empty"
 """Answers 404."""
+PROBES = 10
 
 
 @pytest_asyncio.fixture
@@ -47,11 +49,9 @@ async def test_an_address_that_another_container_was_given_does_not_pass_for_the
     await way.close()
     await containers.remove(one.engine, first, force=True)
     await one.container("exec busybox httpd -f -p 8000 -h /www", {"SERVICE_NAME": new, **said}, at(port))
-    seen: set[bool] = set()
-    for _ in range(30):
-        seen.add(await one.is_in(State.UNHEALTHY, old))
-        await asyncio.sleep(0.05)  # several probes of the agent, which now succeed
-    assert seen == {True}
+    with calls(probes, "ask") as asked:
+        while asked() < PROBES:  # they succeed now
+            assert await one.is_in(State.UNHEALTHY, old)
     await way.open()
     await one.passes(new)
     await until(lambda: one.is_gone(old), what="what is gone is deregistered")

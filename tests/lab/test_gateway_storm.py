@@ -35,7 +35,7 @@ async def test_fifty_changes_in_two_seconds_are_few_reloads_and_lose_nothing(
         begin = time.monotonic()
         url = f"http://127.0.0.1:{gateway.options.http_port}"
         async with (
-            steady.sending(url, HOST, 200) as answers,
+            steady.sending(url, HOST, 200) as sent,
             watching(gateway) as seen,
             holding(gateway) as held,
         ):
@@ -43,7 +43,7 @@ async def test_fifty_changes_in_two_seconds_are_few_reloads_and_lose_nothing(
             for port in ports:
                 await until(lambda port=port: leads(gateway, port), 90)  # type: ignore[misc]
             await until(gateway.has_nothing_pending, 60)
-        assert set(answers) == {"200"}
+        assert not sent.failed, sent
         assert max(seen) == MOST_OLD
         assert held
         assert min(held) > DRAIN.total_seconds() - 1, "a connection was cut before its time"

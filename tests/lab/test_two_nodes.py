@@ -43,7 +43,7 @@ async def test_whatever_stops_instances_no_request_is_lost(tmp_path: Path) -> No
     async with nodes(tmp_path) as there:
         await release(there)
         for stop in (one_is_stopped, rolling_release, scale_down, node_drain):
-            async with steady.sending(there.gateway, HOST) as sent:
+            async with steady.sending(there.gateway, HOST, answers="hello,slow") as sent:
                 await stop(there)
             sys.stdout.write(f"{stop.__name__}: {sent}\n")
             assert not sent.failed, (stop.__name__, sent)

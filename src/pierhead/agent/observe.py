@@ -57,6 +57,7 @@ class Reader:
 
     def __init__(self, consul: Consul, node: Node) -> None:
         self._consul, self._node = consul, node
+        self.node = node.name
         self._bodies: tuple[bytes, bytes] | None = None
         self._held: Mapping[str, Held] = {}
 

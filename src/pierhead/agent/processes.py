@@ -58,6 +58,15 @@ async def end(command: Command) -> bool:
     return not found
 
 
+def signal_first(container: str, pid: int, number: int) -> bool:
+    """The container's first process was sent the signal past the engine. False: it is no process of this machine."""
+    if pid <= 0 or not _is_in(pid, container):
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+    return True
+
+
 def belonging(processes: Mapping[int, Process], leader: int) -> set[int]:
     """Those that are marked or the leader, all of their sessions, and all that descend from any of them."""
     found = {pid for pid, process in processes.items() if process.is_marked or pid == leader}

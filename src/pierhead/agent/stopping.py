@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pierhead.agent import drain, kills, own, signals
+from pierhead.agent import drain, kills, own, processes, signals
 from pierhead.agent.drains import Drain, Drains
 from pierhead.agent.endpoint import Endpoint
 from pierhead.kit import clock, errors
@@ -44,6 +44,8 @@ class Stopping:
         self._drains = Drains(places.data)
         self._heard: dict[str, dict[int, datetime]] = {}
         self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._image_signals: dict[str, str] = {}
+        """Image's id → its stop signal: an engine that shuts down cannot be asked again."""
 
     def ids(self) -> frozenset[str]:
         """The containers that drain, those of the last agent included."""
@@ -106,6 +108,9 @@ class Stopping:
             await containers.kill(self._engine, container.id, signal)
         except (errors.NotFound, errors.Conflict):
             log.debug("It had ended already.", extra={"container": container.id})
+        except errors.Unavailable:  # an engine that shuts down takes no new connections, and waits for its containers
+            if not processes.signal_first(container.id, container.pid, signals.number(signal)):
+                raise
         self._drains.signalled(container.id)
 
     async def _real_signal(self, container: Container) -> str:
@@ -113,11 +118,14 @@ class Stopping:
         label = own.stop(container).signal
         if label:
             return signals.real(label, "")
-        try:
-            image = await images.inspect(self._engine, container.image_id)
-        except errors.NotFound:
-            return signals.real("", "")
-        return signals.real("", image.stop_signal)
+        if container.image_id not in self._image_signals:
+            try:
+                self._image_signals[container.image_id] = (
+                    await images.inspect(self._engine, container.image_id)
+                ).stop_signal
+            except errors.NotFound:
+                return signals.real("", "")
+        return signals.real("", self._image_signals[container.image_id])
 
     def _waited(self, container_id: str, done: asyncio.Task[None]) -> None:
         if self._waiting.get(container_id) is done:

@@ -1,8 +1,8 @@
-"""Requests at a steady rate from a process of its own: `python -m pierhead.testing.steady URL HOST PER_SECOND MOST`.
+"""Requests at a steady rate from a process of its own: `python -m pierhead.testing.steady` and what `_main` takes.
 
-Ends after MOST requests or on SIGTERM, when every request that was sent has its answer; prints what became of them as
-JSON. A request that could not be sent in its turn is sent as soon as possible, so that a busy machine loses none. Every
-other request has a connection of its own, and nothing is asked twice: what an HTTP client would hide is counted.
+Ends after so many requests or on SIGTERM, when every request that was sent has its answer; prints what became of them
+as JSON. A request that could not be sent in its turn is sent as soon as possible, so that a busy machine loses none.
+Every other request has a connection of its own, and nothing is asked twice: what an HTTP client would hide is counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -52,11 +52,17 @@ class Outcome:
 
 
 @asynccontextmanager
-async def sending(url: str, host: str, per_second: int = 500, most: int = 60_000) -> AsyncIterator[Outcome]:
-    """Requests come inside the block from its first line on; behind it the outcome is known."""
+async def sending(
+    url: str, host: str, per_second: int = 500, most: int = 60_000, answers: str = ""
+) -> AsyncIterator[Outcome]:
+    """Requests come inside the block from its first line on; behind it the outcome is known.
+
+    `answers`: the two that are right, of `/` and of `SLOW` (`hello,slow`); empty: whatever comes whole.
+    """
     outcome = Outcome()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", __name__, url, host, str(per_second), str(most)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", __name__, url, host, str(per_second), str(most), answers),
+        stdout=asyncio.subprocess.PIPE,
     )
     if process.stdout is None or not await process.stdout.readline():
         raise RuntimeError("no request was sent")
@@ -71,11 +77,10 @@ async def sending(url: str, host: str, per_second: int = 500, most: int = 60_000
     outcome.seconds = found["seconds"]
 
 
-async def send(url: str, host: str, per_second: int, most: int) -> Outcome:
+async def send(client: _Client, per_second: int, most: int) -> Outcome:
     """`most` requests were sent, or as many as until SIGTERM, and answered."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    client = _Client(url, host)
     begin = loop.time()
     for number in range(1, most + 1):
         if over.is_set():
@@ -94,7 +99,9 @@ async def send(url: str, host: str, per_second: int, most: int) -> Outcome:
 
 
 class _Client:
-    def __init__(self, url: str, host: str) -> None:
+    def __init__(self, url: str, host: str, right: Sequence[str]) -> None:
+        """`right`: the answers of `/` and of `SLOW`."""
+        self.right = dict(zip(("/", SLOW), right, strict=False))
         found = urlsplit(url)
         self.address, self.port, self.host = found.hostname or "", found.port or 80, host
         self.answers: Counter[str] = Counter()
@@ -161,7 +168,7 @@ class _Connection(asyncio.Protocol):
         """The end of an answer, when that has said no length."""
         if self._deadline is None:
             self._end("")
-        elif error is None and self._body.strip() == self._expected:
+        elif error is None and self._body and self._is_right:
             self._answered()
         else:
             status = self._parser.get_status_code()
@@ -169,13 +176,14 @@ class _Connection(asyncio.Protocol):
 
     def _answered(self) -> None:
         status = self._parser.get_status_code()
-        is_right = status != 200 or self._body.strip() == self._expected
+        is_right = status != 200 or self._is_right
         stays = self._is_kept and self._is_whole and self._parser.should_keep_alive()
         self._end(str(status) if is_right else f"200, but the answer is {self._body[:60]!r}", stays=stays)
 
     @property
-    def _expected(self) -> bytes:
-        return b"slow" if self._path == SLOW else b"hello"
+    def _is_right(self) -> bool:
+        right = self._client.right.get(self._path)
+        return right is None or self._body.decode().strip() == right
 
     def _end(self, what: str, *, stays: bool = False) -> None:
         if self._deadline:
@@ -190,6 +198,10 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
+async def _main(url: str, host: str, per_second: str, most: str, answers: str) -> Outcome:
+    return await send(_Client(url, host, answers.split(",") if answers else ()), int(per_second), int(most))
+
+
 if __name__ == "__main__":
-    sent = asyncio.run(send(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    sent = asyncio.run(_main(*sys.argv[1:]))
     sys.stdout.write(json.dumps({"answers": sent.answers, "seconds": sent.seconds}))

@@ -18,6 +18,8 @@ from pierhead.wire.docker import errors
 OLDEST, NEWEST = (1, 41), (1, 47)
 """Versions of the API that this client speaks: Docker 20.10 has 1.41; Docker 29 refuses what is below 1.44."""
 _CONNECTIONS = 100
+_KEPT = timedelta(seconds=90)
+"""Unused connections: an engine that shuts down goes on to answer on those that it has, and takes no new ones."""
 
 Query = Mapping[str, Any]
 """Values that are not texts are sent as JSON, as the API wants its filters and flags."""
@@ -108,8 +110,9 @@ class Engine:
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self.address.startswith("unix://"):
-            return aiohttp.UnixConnector(self.address.removeprefix("unix://"), limit=self._connections)
-        return aiohttp.TCPConnector(limit=self._connections)
+            path = self.address.removeprefix("unix://")
+            return aiohttp.UnixConnector(path, limit=self._connections, keepalive_timeout=_KEPT.total_seconds())
+        return aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEPT.total_seconds())
 
 
 def agreed(newest: str, oldest: str) -> str:

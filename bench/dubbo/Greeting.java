@@ -1,0 +1,5 @@
+package pierhead;
+
+public interface Greeting {
+    String greet(String name);
+}
