@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from pierhead.control.keyring import Keyring
+from pierhead.model.keys import Keys
 from pierhead.testing.authority import Authority
 from pierhead.testing.load import Load, ask
-from pierhead.testing.whole import Pierhead, Repository
+from pierhead.testing.whole import PIER, Pierhead, Repository
 
 HOST = "site.dev.localhost"
 
@@ -79,6 +86,33 @@ def test_a_release_that_never_becomes_healthy_leaves_the_old_one(pierhead: Pierh
     site.commit("Mend it")
 
 
+def test_a_deployment_that_no_node_has_room_for_says_so_while_it_waits_and_when_it_fails(
+    pierhead: Pierhead, site: Repository
+) -> None:
+    text = (site.folder / "pier.yaml").read_text()
+    asks = "resources: {reserve: {memory: 900GiB}}\ndeploy: {deadline: 20s}"
+    site.replace("pier.yaml", "resources: {memory: 64MiB, cpus: 0.5}", asks)
+    site.commit("Ask for too much")
+    reason = "no node has 900 GiB free: "
+    command = [str(PIER), "deploy", str(site.folder)]
+    with subprocess.Popen(command, env=pierhead.environment, stderr=subprocess.PIPE, text=True) as deploying:
+        until(lambda: reason in _moving(pierhead)["reason"])
+        assert _moving(pierhead)["state"] == "waiting"
+        waiting = [one for one in pierhead.json("ps", "site")["instances"] if one["state"] == "pending"]
+        assert [reason in one["reason"] for one in waiting] == [True]
+        assert f"deploy waiting: 0 of 1 ready, pending: {reason}" in pierhead.pier("ps", "site").stdout
+        said = deploying.communicate()[1]
+    assert deploying.returncode == 6
+    assert f"not ready within 20 s: 0 of 1 ready, pending: {reason}" in said
+    site.write("pier.yaml", text)
+    site.commit("Ask for less")
+
+
+def _moving(pierhead: Pierhead) -> dict[str, str]:
+    nothing = {"reason": "", "state": ""}
+    return pierhead.json("ps", "site")["environments"][0]["moving"] or nothing
+
+
 def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) -> None:
     instance = pierhead.json("ps", "site")["instances"][0]["id"]
     shown = pierhead.pier("exec", instance[:12], "--", "sh", "-c", "echo hello; exit 7", check=False)
@@ -121,6 +155,28 @@ def test_refusals_say_what_to_do(pierhead: Pierhead, site: Repository, tmp_path:
     unknown = pierhead.pier("deploy", str(site.folder), "--environment", "prodution", check=False)
     assert unknown.returncode in (2, 6)
     assert "production" in unknown.stderr
+
+
+def test_a_key_is_replaced_although_the_server_was_killed_in_the_middle(pierhead: Pierhead) -> None:
+    subprocess.run([PIER, "secret", "set", "sealed", "KEY"], input=b"value", env=pierhead.environment, check=True)
+    file, before = pierhead.home / "secret.key", Keyring.kept(pierhead.home / "secret.key")
+    rows = [("sealed", "dev", "KEY", 2 + n, before.seal(b"value %d" % n), "2026-01-01") for n in range(1500)]
+    with closing(sqlite3.connect(pierhead.home / "pier.db", timeout=60)) as database:
+        database.executemany("INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?)", rows)
+        database.commit()
+    command = [str(PIER), "secret", "rotate-key"]
+    with subprocess.Popen(command, env=pierhead.environment, stderr=subprocess.PIPE, text=True) as rotating:
+        assert rotating.stderr
+        assert "values to seal" in rotating.stderr.readline()
+        os.kill(json.loads((pierhead.home / "run" / "pier.process").read_text())["pid"], signal.SIGKILL)
+    held = Keyring.kept(file).held
+    assert held.old == before.held.current
+    pierhead.pier("up")
+    until(lambda: Keyring.kept(file).held == Keys(held.current))
+    with closing(sqlite3.connect(pierhead.home / "pier.db", timeout=60)) as database:
+        found = database.execute("SELECT version, ciphertext FROM secrets WHERE app = 'sealed'").fetchall()
+    opened = {version: held.settled().open(sealed) for version, sealed in found}
+    assert opened == {1: b"value"} | {2 + n: b"value %d" % n for n in range(1500)}
 
 
 def test_the_same_commit_is_the_same_image(pierhead: Pierhead, site: Repository) -> None:

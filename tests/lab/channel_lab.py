@@ -25,10 +25,12 @@ from pierhead.api import app
 from pierhead.boot import server
 from pierhead.control import builds, releases, tokens
 from pierhead.control.context import Context
+from pierhead.control.keyring import Keyring
 from pierhead.kit import errors
 from pierhead.model import dot_pier
 from pierhead.model.app import Spec
 from pierhead.model.instance import Label
+from pierhead.model.keys import Keys
 from pierhead.release import simulate
 from pierhead.settings import Api, Catalog, Settings
 from pierhead.store import session
@@ -173,8 +175,9 @@ class Cloud:
 
     async def _serve(self, ready: asyncio.Event) -> None:
         async with session.opened(self.settings.home / "pier.db") as store, Gateways() as gateways:
+            ring = Keyring(Keys(bytes(32)))
             self.context = Context(
-                store, self.settings, "lab", bytes(32), self.agents.engine, self.agents.catalog, gateways, bytes(32)
+                store, self.settings, "lab", ring, self.agents.engine, self.agents.catalog, gateways, ring
             )
             async with store.write() as db:
                 await stored_tokens.ensure(db, "admin", TOKEN)

@@ -90,6 +90,24 @@ async def test_nothing_else_changes(one: Lab) -> None:
     assert await one.exit_code(name) == 0
 
 
+async def test_secrets_become_variables_that_no_inspection_shows(one: Lab, tmp_path: Path) -> None:
+    await one.start()
+    value = "s3cret '\"$HOME * `id`"
+    (folder := tmp_path / "secrets").mkdir(mode=0o755)
+    (folder / "database").write_text(f"{value}\n")
+    env = dot_pier.secret_variables({"URL": "database", "AGAIN": "database"}) | {"a.b": "c"}
+    bound = {"Binds": [f"{one.options.data / dot_pier.FOLDER}:/.pier:ro", f"{folder}:/run/secrets:ro"]}
+    name = await started(one, [*ENV], env, **bound)
+    await until(lambda: one.ended(name), what="it ends")
+    found = await said(one, name)
+    assert (found["URL"], found["AGAIN"], found["a.b"]) == (value, value, "c")
+    assert dot_pier.SECRETS not in found
+    assert value not in json.dumps(dict((await containers.inspect(one.engine, name)).raw))
+    absent = await started(one, [*ENV], dot_pier.secret_variables({"URL": "nowhere"}), **bound)
+    await until(lambda: one.ended(absent), what="the other ends")
+    assert (await one.exit_code(absent), "not started without URL" in await text(one, absent)) == (78, True)
+
+
 async def test_a_program_of_the_image_is_never_taken_for_one_of_ours(one: Lab) -> None:
     await one.start()
     absent, there = await started(one, ["wget", "http://x"]), await started(one, ["sh", "-c", "exit 3"], {"a.b": "c"})

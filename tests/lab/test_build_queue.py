@@ -23,8 +23,10 @@ import pytest_asyncio
 from pierhead.build import kitchen, loop
 from pierhead.control import builds, prune
 from pierhead.control.context import Context
+from pierhead.control.keyring import Keyring
 from pierhead.kit import errors
 from pierhead.model.build import Build, BuildState
+from pierhead.model.keys import Keys
 from pierhead.settings import Build as BuildSettings
 from pierhead.settings import Registry as RegistrySettings
 from pierhead.settings import Settings
@@ -154,7 +156,16 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         settings.registry_config.parent.mkdir()
         settings.registry_config.symlink_to(folder / "registry" / "registry.yml")
         catalog = Consul("http://127.0.0.1:9")
-        ctx = Context(store, settings, f"owner-{name}", bytes(32), engine, catalog, Gateways(), bytes(32))
+        ctx = Context(
+            store,
+            settings,
+            f"owner-{name}",
+            Keyring(Keys(bytes(32))),
+            engine,
+            catalog,
+            Gateways(),
+            Keyring(Keys(bytes(32))),
+        )
         yield Place(ctx, f"{name}:1", folder)
         for value in await images.listing(engine):
             for tag in [*(value.get("RepoTags") or ()), *(value.get("RepoDigests") or ())]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import ssl
 import warnings
 from collections.abc import AsyncIterator
@@ -17,9 +18,11 @@ import pytest
 from cryptography import x509
 from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
 
-from pierhead.control import certificates
+from pierhead.control import certificates, rotation
 from pierhead.control.context import Context
+from pierhead.control.keyring import Keyring
 from pierhead.kit import errors
+from pierhead.model.keys import Keys
 from pierhead.testing.authority import Authority, Made
 from pierhead.wire.consul import kv
 
@@ -85,6 +88,16 @@ async def test_https_has_the_right_certificate_for_every_name_and_loses_nothing_
         await certificates.remove(server, "api")
         assert [(one.name, one.problem) for one in await certificates.listing(server)] == [("left", "")]
         await until(lambda: _is_refused(gateway, authority, "api.test"))
+        await rotation.prepare(server)
+        shutil.copyfile(tmp_path / "server.key", tmp_path / "gateway.key")
+        before = server.certificate_keys.held
+        server.certificate_keys.change(before.rotated())
+        await rotation.finish(server)
+        assert server.certificate_keys.held == Keys(before.coming or b"")
+        assert (await rotation.show(server, "certificates")).left == 0
+        left = authority.make("left.test")
+        await certificates.put(server, "left", left.chain, left.key)
+        await until(lambda: _shows(gateway, authority, "left.test", left))
     assert counted["failed"] == 0
     assert counted["served"] > 0
     assert not list((gateway.options.folder).glob("certificate-api.pem"))
@@ -219,7 +232,8 @@ async def _has_problems(gateway: Lab, *whats: str) -> bool:
 
 def _server(gateway: Lab) -> Context:
     """All that the use cases of certificates need of a server."""
-    return cast(Context, SimpleNamespace(catalog=gateway.catalog, certificate_key=KEY))
+    ring = Keyring(Keys(KEY), gateway.options.data.parent / "server.key")
+    return cast(Context, SimpleNamespace(catalog=gateway.catalog, certificate_keys=ring, keys=Keyring(Keys(KEY))))
 
 
 @asynccontextmanager

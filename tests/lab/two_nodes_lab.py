@@ -28,9 +28,11 @@ from pierhead.agent.options import Options as AgentOptions
 from pierhead.api import app
 from pierhead.catalog import server as catalog
 from pierhead.control.context import Context
+from pierhead.control.keyring import Keyring
 from pierhead.gateway import loop as gateway
 from pierhead.gateway.options import Options as GatewayOptions
 from pierhead.kit import errors
+from pierhead.model.keys import Keys
 from pierhead.release import loop as release
 from pierhead.release import simulate
 from pierhead.store import session, tokens
@@ -171,8 +173,8 @@ async def _context(stack: contextlib.AsyncExitStack, engine: Engine, url: str, d
         store,
         chosen,
         owner="server-1",
-        key=bytes(32),
-        certificate_key=bytes(32),
+        keys=Keyring(Keys(bytes(32))),
+        certificate_keys=Keyring(Keys(bytes(32))),
         engine=engine,
         catalog=consul,
         gateways=gateways,

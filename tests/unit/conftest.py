@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest_asyncio
 
 from pierhead.control.context import Context
+from pierhead.control.keyring import Keyring
+from pierhead.model.keys import Keys
 from pierhead.settings import Settings
 from pierhead.store import session
 from pierhead.wire.consul.client import Consul
@@ -19,4 +21,13 @@ from pierhead.wire.gateway.client import Gateways
 async def ctx(tmp_path: Path) -> AsyncIterator[Context]:
     async with session.opened(tmp_path / "pier.db") as store:
         engine, catalog = Engine("unix:///nowhere"), Consul("http://127.0.0.1:9")
-        yield Context(store, Settings(home=tmp_path), "server-1", bytes(32), engine, catalog, Gateways(), bytes(32))
+        yield Context(
+            store,
+            Settings(home=tmp_path),
+            "server-1",
+            Keyring(Keys(bytes(32))),
+            engine,
+            catalog,
+            Gateways(),
+            Keyring(Keys(bytes(32))),
+        )

@@ -57,6 +57,14 @@ elif [ -n "$PIER_PORTS_REQUIRED" ]; then
 else
   echo "pier: the agent of this node has not told the host ports in time; the app starts without them" >&2
 fi
+for _pier_pair in $PIER_SECRET_VARIABLES; do # NAME=secret
+  if ! _pier_value=$($_pier cat "/run/secrets/${_pier_pair#*=}"); then
+    echo "pier: the secret ${_pier_pair#*=} cannot be read; the app is not started without ${_pier_pair%%=*}" >&2
+    exit 78
+  fi
+  export "${_pier_pair%%=*}=$_pier_value"
+done
+unset PIER_SECRET_VARIABLES _pier_value _pier_pair
 while [ "$_pier_turns" -gt 0 ]; do # the variables go behind the command
   _pier_first=$1
   shift

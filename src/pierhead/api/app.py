@@ -20,6 +20,7 @@ from pierhead.api import (
     git,
     hooks,
     instances,
+    keys,
     nodes,
     prune,
     registry,
@@ -70,6 +71,7 @@ def create(context: Context, status: Callable[[], Any], simulate: Simulate) -> F
         registry.router,
         instances.router,
         nodes.router,
+        keys.router,
         _status,
     ):
         app.include_router(router, prefix="/v1", dependencies=needs_token)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pierhead.appfile.document import Fault, Path
+from pierhead.kit import units
 
 _LONGEST_TOGETHER = 52
 """`<app>-<environment>-v<number>` is an engine service's name: at most 63 characters."""
@@ -44,6 +45,8 @@ def check(data: Mapping[str, Any], environment: str = "") -> Iterator[Fault]:
     yield from _build(_mapping(data.get("build")))
     yield from _deploy(_mapping(data.get("deploy")), ports)
     yield from _twice(("secrets",), data.get("secrets"))
+    yield from _variables(_mapping(data.get("env")), _mapping(data.get("secret_env")))
+    yield from _resources(_mapping(data.get("resources")))
     yield from _lengths(data.get("app"), environment, ports)
 
 
@@ -162,6 +165,24 @@ def _twice(path: Path, values: Any) -> Iterator[Fault]:
             yield Fault((*path, position), f"{value} is named twice")
         elif isinstance(value, str):
             seen.add(value)
+
+
+def _variables(env: Mapping[str, Any], secret_env: Mapping[str, Any]) -> Iterator[Fault]:
+    for name in secret_env:
+        if name in env:
+            yield Fault(("secret_env", name), "is in env too", "an overlay removes one with `null`")
+
+
+def _resources(resources: Mapping[str, Any]) -> Iterator[Fault]:
+    """Nothing more is kept for an instance than it may use. Values that are none are told by the schema."""
+    for key, read in (("memory", units.size), ("cpus", float)):
+        limit, reserved = resources.get(key), _mapping(resources.get("reserve")).get(key)
+        try:
+            is_more = limit is not None and reserved is not None and read(str(reserved)) > read(str(limit))
+        except ValueError:
+            continue
+        if is_more:
+            yield Fault(("resources", "reserve", key), f"{reserved} is more than it may use: {key} is {limit}")
 
 
 def _lengths(app: Any, environment: str, ports: Mapping[str, Any]) -> Iterator[Fault]:

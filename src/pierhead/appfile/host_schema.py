@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from pierhead.appfile.schema import Command, Duration, Name, Number, Part, ProbePath, Span, Text, Value, host
+from pierhead.appfile.schema import Part
+from pierhead.appfile.values import Command, Duration, Name, Number, ProbePath, Span, Text, Value, host
 from pierhead.model.host import DRAIN
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")

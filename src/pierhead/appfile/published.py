@@ -94,6 +94,7 @@ def _parts(kind: type[schema.Part]) -> Iterator[type[schema.Part]]:
         schema.Port,
         schema.Health,
         schema.Resources,
+        schema.Reserve,
         schema.Volume,
         schema.Deploy,
         schema.Stage,

@@ -17,16 +17,22 @@ def spec(app: schema.App) -> model.Spec:
         ports_required=app.ports_required or any(port.protocol == "dubbo" for port in app.ports.values()),
         replicas=app.replicas,
         command=tuple(app.command or ()),
-        resources=model.Resources(cpus=app.resources.cpus, memory_bytes=app.resources.memory),
+        resources=_resources(app.resources),
         health=_health(app),
         env=dict(app.env),
         secrets=tuple(app.secrets),
+        secret_env=dict(app.secret_env),
         volumes=tuple(model.Volume(v.name or v.folder or "", v.path, v.read_only) for v in app.volumes),
         network=model.Network(app.network),
         deploy=_deploy(app.deploy),
         labels=dict(app.placement.labels),
         build=_build(app.build, app.test),
     )
+
+
+def _resources(resources: schema.Resources) -> model.Resources:
+    reserve = resources.reserve
+    return model.Resources(resources.cpus, resources.memory, reserve.cpus, reserve.memory)
 
 
 def _port(name: str, port: schema.Port) -> model.Port:

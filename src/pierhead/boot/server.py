@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator
@@ -19,8 +18,10 @@ from pierhead.api import app
 from pierhead.boot import catalog, home
 from pierhead.boot.own_agent import accept
 from pierhead.build import loop as build_loop
+from pierhead.control import rotation
 from pierhead.control.context import Context
-from pierhead.kit import errors, tasks
+from pierhead.control.keyring import Keyring
+from pierhead.kit import errors, files, tasks
 from pierhead.release import loop as release_loop
 from pierhead.release import simulate
 from pierhead.settings import Settings
@@ -56,12 +57,12 @@ async def run(
             store,
             settings,
             owner=_kept(settings.home / "server-id", lambda: secrets.token_hex(8)),
-            key=bytes.fromhex(_kept(settings.home / "secret.key", lambda: secrets.token_hex(32))),
+            keys=Keyring.kept(settings.home / "secret.key"),
             engine=engine,
             catalog=consul,
             gateways=gateways,
             registry_window=registry_window,
-            certificate_key=bytes.fromhex(_kept(home.certificate_key(settings), lambda: secrets.token_hex(32))),
+            certificate_keys=Keyring.kept(home.certificate_key(settings)),
         )
         async with store.write() as db:
             await tokens.ensure(db, "admin", _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))
@@ -70,6 +71,7 @@ async def run(
             group.create_task(_serve(app.create(context, status, simulate.steps), listener, ready), name="api")
             group.create_task(build_loop.run(context), name="build")
             group.create_task(release_loop.run(context), name="release")
+            group.create_task(rotation.run(context), name="rotation")
 
 
 class _Server(uvicorn.Server):
@@ -129,11 +131,5 @@ def _look_at_host_ports(settings: Settings) -> None:
 def _kept(file: Path, make: Callable[[], str]) -> str:
     """The text in `file`, made at the first start; only its owner can read it. Whole or not there at all."""
     if not file.exists():
-        part = file.with_suffix(".part")
-        part.touch(mode=0o600)
-        with part.open("w") as opened:
-            opened.write(make() + "\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        part.rename(file)
+        files.replace(file, make() + "\n")
     return file.read_text().strip()

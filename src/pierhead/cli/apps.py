@@ -172,8 +172,15 @@ def _healthy(environment: dict[str, Any], instances: list[dict[str, Any]]) -> st
         if (i["app"], i["environment"]) == (environment["app"], environment["environment"])
     ]
     healthy = sum(i["state"] == "healthy" for i in mine)
-    moving = f", {environment['moving']['kind']} {environment['moving']['state']}" if environment["moving"] else ""
-    return f"{healthy}/{environment['replicas']} healthy{moving}"
+    return f"{healthy}/{environment['replicas']} healthy{_moving(environment['moving'])}"
+
+
+def _moving(deployment: dict[str, Any] | None) -> str:
+    """`, deploy waiting: no node has 2 GiB free …`"""
+    if deployment is None:
+        return ""
+    reason = f": {deployment['reason']}" if deployment["reason"] else ""
+    return f", {deployment['kind']} {deployment['state']}{reason}"
 
 
 def _containers(instances: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

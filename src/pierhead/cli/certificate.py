@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from pierhead.cli import console, session
+from pierhead.cli import console, keys, session
 from pierhead.kit import errors
 
 app = typer.Typer(help="Add, list and remove certificates.", no_args_is_help=True)
@@ -48,6 +48,27 @@ async def remove(name: Name, as_json: console.Json = False) -> None:
     async with session.connected() as api:
         await api.delete(f"/certificates/{quote(name, safe='')}")
     console.emit({"removed": name} if as_json else f"{name} is removed.", as_json)
+
+
+@app.command("rotate-key")
+@console.exits
+async def rotate_key(
+    prepare: Annotated[bool, typer.Option("--prepare", help="Only make the new key, for gateways to have.")] = False,
+    as_json: console.Json = False,
+) -> None:
+    """Replace the key that certificates are sealed with. First --prepare, so that gateways can open what comes."""
+    async with session.connected() as api:
+        key = await (
+            api.post("/keys/certificates/coming") if prepare else keys.rotated(api, "certificates", quiet=as_json)
+        )
+    if prepare:
+        text = (
+            f"The coming key is {key['coming_id']}: copy the server's gateway.key to every gateway on another machine, "
+        )
+        text += "then run `pier certificate rotate-key`."
+    else:
+        text = f"Every certificate is sealed with the key {key['id']}."
+    console.emit(key if as_json else text, as_json)
 
 
 def _text(path: Path) -> str:

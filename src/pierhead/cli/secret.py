@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from pierhead.cli import console, session
+from pierhead.cli import console, keys, session
 from pierhead.cli.apps import App, Environment
 
-app = typer.Typer(help="Set and list secrets.", no_args_is_help=True)
+app = typer.Typer(help="Set and list secrets, and replace the key that they are sealed with.", no_args_is_help=True)
 
 
 @app.command("set")
@@ -37,3 +37,13 @@ async def list_(app: App, environment: Environment = "dev", as_json: console.Jso
     """List an app's secrets, without their values."""
     async with session.connected() as api:
         console.emit(await api.get(f"/apps/{app}/environments/{environment}/secrets"), as_json)
+
+
+@app.command("rotate-key")
+@console.exits
+async def rotate_key(as_json: console.Json = False) -> None:
+    """Replace the key that secrets, deploy keys, logins and webhooks are sealed with: all are sealed anew."""
+    async with session.connected() as api:
+        key = await keys.rotated(api, "secrets", quiet=as_json)
+    text = f"Everything is sealed with the key {key['id']}; keep a copy of secret.key, apart from the database."
+    console.emit(key if as_json else text, as_json)

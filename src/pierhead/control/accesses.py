@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pierhead.control import sealed
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model.app import NAME
@@ -41,7 +40,7 @@ async def make_key(ctx: Context, app: str) -> Shown:
     private, public = keys.create(f"pier-{app}")
     async with ctx.store.write() as db:
         await _ensure(db, app)
-        await accesses.put(db, app, public_key=public, private_key=sealed.seal(ctx.key, private.encode()))
+        await accesses.put(db, app, public_key=public, private_key=ctx.keys.seal(private.encode()))
     return await show(ctx, app)
 
 
@@ -77,10 +76,10 @@ async def set_login(ctx: Context, app: str, login: Login) -> Shown:
     ]
     if problems or len(login.password) > _MOST_CHARACTERS:
         raise errors.Invalid("The login was not kept.", problems=problems)
-    values = {"host": login.host, "username": login.username, "password": sealed.seal(ctx.key, login.password.encode())}
     async with ctx.store.write() as db:
         await _ensure(db, app)
-        await accesses.put(db, app, **values)
+        password = ctx.keys.seal(login.password.encode())
+        await accesses.put(db, app, host=login.host, username=login.username, password=password)
     return await show(ctx, app)
 
 
@@ -95,8 +94,8 @@ async def reveal(ctx: Context, app: str) -> Access:
     """All of it, for the git that fetches and for nothing else."""
     async with ctx.store.read() as db:
         found = await accesses.find(db, app)
-    key = sealed.unseal(ctx.key, found.private_key).decode() if found.private_key else ""
-    password = sealed.unseal(ctx.key, found.password).decode() if found.password else ""
+    key = ctx.keys.open(found.private_key).decode() if found.private_key else ""
+    password = ctx.keys.open(found.password).decode() if found.password else ""
     login = Login(found.host, found.username, password) if password else None
     return Access(key, found.known_hosts, login)
 

@@ -34,8 +34,9 @@ async def put(ctx: Context, name: str, chain: str, key: str) -> Listed:
         raise errors.Invalid(f"The certificate {name} cannot be used: {error}.") from None
     if read.ends_at <= clock.now():
         raise errors.Invalid(f"The certificate {name} {certificate.fault(read.ends_at, clock.now())}.")
-    document = json.dumps(certificate.seal(read, ctx.certificate_key), sort_keys=True)
-    await kv.put(ctx.catalog, certificate.PREFIX + name, document.encode())
+    async with ctx.certificate_keys.lock:
+        document = json.dumps(certificate.seal(read, ctx.certificate_keys.held), sort_keys=True)
+        await kv.put(ctx.catalog, certificate.PREFIX + name, document.encode())
     return Listed(name, read.names, read.ends_at, certificate.fault(read.ends_at, clock.now()))
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from pierhead.control.channels import Channels
+from pierhead.control.keyring import Keyring
 from pierhead.kit.tasks import Broadcast, Signal
 from pierhead.model.app import Domains
 from pierhead.settings import Settings, values
@@ -23,20 +24,21 @@ class Context:
     settings: Settings
     owner: str
     """This server's identity, the same after a restart: what it had claimed it may go on with at once."""
-    key: bytes
-    """32 bytes that secrets are encrypted with; from a file beside the database, never in it."""
+    keys: Keyring
+    """What secrets are sealed with; from a file beside the database, never in it."""
     engine: Engine
     """The engine of this machine, a manager of the swarm."""
     catalog: Consul
     gateways: Gateways
-    certificate_key: bytes
-    """32 bytes that the keys of certificates are sealed with in the catalog; gateways have the same file."""
+    certificate_keys: Keyring
+    """What the keys of certificates are sealed with in the catalog; gateways have the same file."""
     registry_quiet: asyncio.Lock = field(default_factory=asyncio.Lock)
     """While somebody holds it no build begins: what no image names is being removed from the registry."""
     registry_window: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     """Within it the embedded registry takes no uploads, whoever they are from."""
     channels: Channels = field(default_factory=Channels)
     build_wanted: Signal = field(default_factory=Signal)
+    rotation_wanted: Signal = field(default_factory=Signal)
     release_wanted: Signal = field(default_factory=Signal)
     journal_grew: Broadcast = field(default_factory=Broadcast)
 

@@ -43,6 +43,14 @@ async def note(ctx: Context, deployment_id: int, step: str, text: str) -> None:
     ctx.journal_grew.set()
 
 
+async def stepped(ctx: Context, deployment_id: int, step: str, text: str, waits_for: str) -> None:
+    """A line of the deployment's journal; it waits for that, or (empty) it gets further."""
+    async with ctx.store.write() as db:
+        await journal.add(db, Subject.DEPLOYMENT, deployment_id, step, text)
+        await deployments.set_reason(db, deployment_id, waits_for)
+    ctx.journal_grew.set()
+
+
 async def shared(ctx: Context, deployment_id: int, share: int) -> None:
     """Routes give the new release that percentage of the requests, from the next look on."""
     async with ctx.store.write() as db:

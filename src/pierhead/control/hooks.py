@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pierhead.control import builds, sealed
+from pierhead.control import builds
 from pierhead.control.context import Context
 from pierhead.kit import clock, errors, globs
 from pierhead.model import hook as hooks
@@ -54,7 +54,7 @@ async def put(ctx: Context, wanted: Hook) -> tuple[Hook, str]:
         await apps.ensure(db, hook.app)
         found = await store.find(db, hook.app)
         secret = "" if found else secrets.token_urlsafe(32)
-        await store.put(db, hook, sealed.seal(ctx.key, secret.encode()))
+        await store.put(db, hook, ctx.keys.seal(secret.encode()))
     return (replace(hook, created_at=found[0].created_at) if found else hook), secret
 
 
@@ -70,7 +70,7 @@ async def renew(ctx: Context, app: str) -> str:
     secret = secrets.token_urlsafe(32)
     async with ctx.store.write() as db:
         await _existing(db, app)
-        await store.set_secret(db, app, sealed.seal(ctx.key, secret.encode()))
+        await store.set_secret(db, app, ctx.keys.seal(secret.encode()))
     return secret
 
 
@@ -88,7 +88,7 @@ async def receive(ctx: Context, app: str, delivery: webhook.Delivery) -> Receive
     """
     async with ctx.store.read() as db:
         _, ciphertext = await _existing(db, app)
-    secret = sealed.unseal(ctx.key, ciphertext).decode()
+    secret = ctx.keys.open(ciphertext).decode()
     key = await asyncio.to_thread(signature.check, delivery, secret, clock.now())
     told = await asyncio.to_thread(payload.read, delivery)
     sender = webhook.provider(delivery)

@@ -68,7 +68,7 @@ async def _secrets(ctx: Context, found: instances.Instance) -> list[str]:
     """The names of variables that its release says are secrets."""
     number = found.release.removeprefix("v")
     release = await releases.numbered(ctx, found.app, found.environment, int(number)) if number.isdecimal() else None
-    return list(release.spec.secrets) if release else []
+    return list(release.spec.all_secrets) if release else []
 
 
 async def _or_problem(ctx: Context, one: Source) -> AsyncIterator[Use | Problem]:

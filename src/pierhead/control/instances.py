@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from pierhead.control import placement
 from pierhead.control.channels import Where
 from pierhead.control.context import Context
 from pierhead.kit import errors
@@ -65,14 +66,18 @@ async def cluster(ctx: Context, app: str = "", environment: str = "") -> Cluster
     """Of one app and environment, or of all. Raises: Unavailable."""
     chosen = {Label.APP: app, Label.ENVIRONMENT: environment}
     labels = {Label.CLUSTER: ctx.settings.cluster} | {label: value for label, value in chosen.items() if value}
+    known = {service.id: service for service in await services.listing(ctx.engine, labels)}
     by_place: dict[Place, list[Service]] = defaultdict(list)
     by_service: dict[str, list[Task]] = defaultdict(list)
     jobs: dict[Place, list[Service]] = defaultdict(list)
-    for service in await services.listing(ctx.engine, labels):
+    for service in known.values():
         found = jobs if Label.JOB in service.labels else by_place
         found[place(service.labels)].append(service)
-    for task in await tasks.listing(ctx.engine, labels):
-        error = dot_pier.explained(task.error, ctx.settings.mount)
+    there = await tasks.listing(ctx.engine, labels)
+    rooms = await placement.rooms(ctx, there)
+    for task in there:
+        error = placement.explained(task, known.get(task.service), rooms)
+        error = dot_pier.explained(error, ctx.settings.mount)
         by_service[task.service].append(replace(task, error=error))
     return Cluster(by_place, by_service, jobs)
 

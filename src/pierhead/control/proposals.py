@@ -17,6 +17,9 @@ from pierhead.store.journal import Subject
 from pierhead.store.releases import Config, Image
 from pierhead.store.session import Connection
 
+_LONGEST_VARIABLE = 100 * 1000
+"""Bytes: Linux gives a program no longer one (MAX_ARG_STRLEN)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -55,8 +58,9 @@ async def complete(ctx: Context, db: Connection, proposal: Proposal) -> tuple[Sp
     holds = await environments.find(db, proposal.environment)
     proposal = replace(proposal, spec=holds.applied(proposal.spec))
     await _check_names(ctx, db, proposal)
-    versions = await _versions(db, proposal)
+    versions = await _versions(ctx, db, proposal)
     revision, variables = await config.effective(db, proposal.app, proposal.environment)
+    _check_twice(proposal, variables)
     resolved = await _resolved(ctx, db, proposal, {**proposal.spec.env, **variables})
     routed = [await _with_service_port(db, proposal, port) for port in proposal.spec.ports]
     return replace(proposal.spec, ports=tuple(routed)), Config(versions, revision, resolved)
@@ -75,16 +79,41 @@ async def _check_names(ctx: Context, db: Connection, proposal: Proposal) -> None
             )
 
 
-async def _versions(db: Connection, proposal: Proposal) -> Mapping[str, int]:
+async def _versions(ctx: Context, db: Connection, proposal: Proposal) -> Mapping[str, int]:
     held = await secrets.newest(db, proposal.app, proposal.environment)
-    missing = [name for name in proposal.spec.secrets if name not in held]
+    wanted = proposal.spec.all_secrets
+    missing = [name for name in wanted if name not in held]
     if missing:
         raise errors.Invalid(
             f"{proposal.app} needs secrets that {proposal.environment} does not have.",
             problems=[errors.Problem(f"secrets.{name}", "has no value") for name in missing],
             hint=f"`pier secret set {proposal.app} {missing[0]} --environment {proposal.environment}` sets one.",
         )
-    return {name: held[name].version for name in proposal.spec.secrets}
+    for name in dict.fromkeys(proposal.spec.secret_env.values()):
+        _check_variable(name, ctx.keys.open(held[name].ciphertext))
+    return {name: held[name].version for name in wanted}
+
+
+def _check_variable(name: str, value: bytes) -> None:
+    """Raises: Invalid (no variable can have that value)."""
+    if b"\0" in value or len(value) > _LONGEST_VARIABLE:
+        raise errors.Invalid(
+            f"The secret {name} cannot be a variable: it has a NUL character or more than {_LONGEST_VARIABLE} bytes.",
+            hint="Name it in `secrets` instead of `secret_env`, and read the file /run/secrets/" + name + ".",
+        )
+
+
+def _check_twice(proposal: Proposal, variables: Mapping[str, str]) -> None:
+    """Raises: Invalid (a variable is a secret by `pier.yaml`, and has another value by config)."""
+    if twice := sorted(proposal.spec.secret_env.keys() & variables.keys()):
+        raise errors.Invalid(
+            f"Variables of {proposal.app} in {proposal.environment} have two values.",
+            problems=[
+                errors.Problem(f"variable {name}", f"is the secret {proposal.spec.secret_env[name]} by pier.yaml")
+                for name in twice
+            ],
+            hint=f"`pier variable unset {proposal.app} {twice[0]}` leaves the secret.",
+        )
 
 
 async def _resolved(

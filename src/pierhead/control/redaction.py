@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pierhead.control import sealed
 from pierhead.control.context import Context
 from pierhead.store import secrets
 
@@ -39,4 +38,4 @@ async def of(ctx: Context, app: str, environment: str = "") -> Redactor:
     """For every version of every secret of an app, in one environment or in all."""
     async with ctx.store.read() as db:
         held = await secrets.every(db, app, environment)
-    return redactor((one.name, sealed.unseal(ctx.key, one.ciphertext)) for one in held)
+    return redactor((one.name, ctx.keys.open(one.ciphertext)) for one in held)

@@ -87,7 +87,7 @@ def mark(ctx: Context, found: Access) -> dict[str, str]:
     if found.account is None:
         return {}
     text = f"{found.account.username}:{found.account.password}".encode()
-    return {Label.ACCOUNT: hmac.new(ctx.key, text, hashlib.sha256).hexdigest()[:_MARK_LENGTH]}
+    return {Label.ACCOUNT: hmac.new(ctx.keys.held.current, text, hashlib.sha256).hexdigest()[:_MARK_LENGTH]}
 
 
 def prepare(settings: Settings) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pierhead.control import sealed
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.store import apps, secrets
@@ -34,7 +33,7 @@ async def put(ctx: Context, app: str, environment: str, name: str, value: bytes)
         raise errors.Invalid(f"A secret has 1 to {_MOST_BYTES} bytes; this one has {len(value)}.")
     async with ctx.store.write() as db:
         await apps.ensure(db, app, environment)
-        await secrets.add(db, app, environment, name, sealed.seal(ctx.key, value))
+        await secrets.add(db, app, environment, name, ctx.keys.seal(value))
         held = (await secrets.newest(db, app, environment))[name]
     return Listed(held.name, held.version, held.created_at)
 
@@ -51,4 +50,4 @@ async def reveal(ctx: Context, app: str, environment: str, name: str, version: i
         held = await secrets.find(db, app, environment, name, version)
     if held is None:
         raise errors.NotFound(f"{app} has no version {version} of the secret {name} in {environment}.")
-    return sealed.unseal(ctx.key, held.ciphertext)
+    return ctx.keys.open(held.ciphertext)

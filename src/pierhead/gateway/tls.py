@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pierhead.kit import clock, files
-from pierhead.model import certificate
+from pierhead.model import certificate, keys
 from pierhead.model.certificate import Certificate
+from pierhead.model.keys import Keys
 
 SELF_MADE = "self-made"
 _LIFETIME = timedelta(days=3650)
@@ -42,14 +43,14 @@ def from_catalog(
     if not documents:
         return {}
     try:
-        key = certificate.key_from(key_file.read_text()) if key_file else b""
-        reason = "" if key else "no key file: `--certificate-key`"
+        held = keys.read(key_file.read_text()) if key_file else None
+        reason = "no key file: `--certificate-key`"
     except (OSError, ValueError) as error:
-        key, reason = b"", f"the key file {key_file} cannot be used: {error}"
-    if reason:
+        held, reason = None, f"the key file {key_file} cannot be used: {error}"
+    if held is None:
         problems |= {f"certificate {name}": reason for name in documents}
         return {}
-    found = {name: _try(name, partial(_from_document, name, text, key), problems) for name, text in documents.items()}
+    found = {name: _try(name, partial(_from_document, name, text, held), problems) for name, text in documents.items()}
     return {name: one for name, one in found.items() if one}
 
 
@@ -81,8 +82,8 @@ def _try(name: str, read: Callable[[], Certificate], problems: dict[str, str]) -
         return None
 
 
-def _from_document(name: str, text: str, key: bytes) -> Certificate:
-    return certificate.opened(name, json.loads(text), key)
+def _from_document(name: str, text: str, held: Keys) -> Certificate:
+    return certificate.opened(name, json.loads(text), held)
 
 
 def _from_file(path: Path) -> Certificate:

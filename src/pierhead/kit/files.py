@@ -25,9 +25,20 @@ def replace(path: Path, text: str, *, mode: int = 0o600, durable: bool = True) -
                 os.fsync(file.fileno())
         Path(name).chmod(mode)
         Path(name).replace(path)
+        if durable:
+            _sync(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _sync(folder: Path) -> None:
+    """The names in it are on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def rotate(log: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> bool:

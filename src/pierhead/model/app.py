@@ -85,10 +85,12 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Upper limits of one instance. None: no limit."""
+    """Upper limits of one instance, and what is kept for it. None: no limit, nothing."""
 
     cpus: float | None = None
     memory_bytes: int | None = None
+    reserved_cpus: float | None = None
+    reserved_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,8 @@ class Spec:
     """An instance does not start before it was told its host ports."""
     secrets: tuple[str, ...] = ()
     """Names; each is delivered as the file `/run/secrets/<name>`."""
+    secret_env: Mapping[str, str] = field(default_factory=dict)
+    """Variable → the secret that is its value."""
     volumes: tuple[Volume, ...] = ()
     network: Network = Network.BRIDGE
     deploy: Deploy = Deploy()
@@ -217,6 +221,11 @@ class Spec:
     build: BuildSpec = BuildSpec()
     zone: str = ""
     """A further domain in which its names are: that of its environment when it was released; empty: none."""
+
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """Every secret that an instance is delivered, as a file or as a variable."""
+        return tuple(dict.fromkeys([*self.secrets, *self.secret_env.values()]))
 
     @property
     def own_ports(self) -> tuple[Port, ...]:

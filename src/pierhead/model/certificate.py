@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,17 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.x509.oid import ExtensionOID, NameOID
+
+from pierhead.model.keys import Keys
 
 PREFIX = "pier/certificates/"
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?")
 SOON = timedelta(days=14)
 """How long before its end a certificate is shown as a problem."""
-KEY_BYTES = 32
-_NONCE_BYTES = 12
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----\s*", re.DOTALL)
 
 
@@ -86,35 +84,31 @@ def names(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.lower() for one in found))
 
 
-def seal(certificate: Certificate, key: bytes) -> dict[str, str]:
+def seal(certificate: Certificate, keys: Keys) -> dict[str, str]:
     """The document for the catalog; `opened` is its inverse."""
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed = nonce + AESGCM(key).encrypt(nonce, certificate.key.encode(), _bound(certificate.name, certificate.chain))
+    sealed = keys.seal(certificate.key.encode(), _bound(certificate.name, certificate.chain))
     return {"chain": certificate.chain, "sealed_key": base64.b64encode(sealed).decode()}
 
 
-def opened(name: str, document: Any, key: bytes) -> Certificate:
+def opened(name: str, document: Any, keys: Keys) -> Certificate:
     """Raises: ValueError with the reason."""
     chain, sealed = _text(document, "chain"), base64.b64decode(_text(document, "sealed_key"), validate=True)
     try:
-        plain = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound(name, chain))
-    except InvalidTag:
-        raise ValueError("it was sealed with another key: this gateway needs the server's `gateway.key`") from None
+        plain = keys.open(sealed, _bound(name, chain))
+    except ValueError as error:
+        raise ValueError(f"{error}: this gateway needs the server's `gateway.key`") from None
     return read(name, chain, plain.decode())
+
+
+def is_current(document: Any, keys: Keys) -> bool:
+    """Its key was sealed with the current one. Raises: ValueError."""
+    return base64.b64decode(_text(document, "sealed_key"), validate=True).startswith(keys.prefix)
 
 
 def told(document: Any) -> tuple[tuple[str, ...], datetime]:
     """The names in a document and when it ends, without any key. Raises: ValueError."""
     first = _chain(_text(document, "chain"))[0]
     return names(first), first.not_valid_after_utc
-
-
-def key_from(text: str) -> bytes:
-    """The key that a key file holds. Raises: ValueError."""
-    found = bytes.fromhex(text.strip())
-    if len(found) != KEY_BYTES:
-        raise ValueError(f"is no key: {KEY_BYTES} bytes in hexadecimal")
-    return found
 
 
 def _bound(name: str, chain: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from pierhead.model import names
 from pierhead.model.app import Domains, Spec
 
-_TOLD = frozenset(["app", "env", "secrets", "replicas", "build", "zone"])
+_TOLD = frozenset(["app", "env", "secrets", "secret_env", "replicas", "build", "zone"])
 """Of a spec: told in their own way, or of no effect on what runs."""
 
 
@@ -59,12 +59,17 @@ def _addresses(before: Side | None, after: Side, domains: Domains) -> Iterator[D
 
 
 def _config(before: Side | None, after: Side) -> Iterator[Difference]:
-    old, new = (before.variables if before else {}), after.variables
+    old, new = (_variables(before) if before else {}), _variables(after)
     for name in sorted({*old, *new}):
         yield from _one("variable", name, old.get(name), new.get(name))
     versions = before.secrets if before else {}
     for name in sorted({*versions, *after.secrets}):
         yield from _one("secret", name, _version(versions.get(name)), _version(after.secrets.get(name)))
+
+
+def _variables(side: Side) -> Mapping[str, str]:
+    """Those that are secrets by the secret's name: no value of one is ever in a difference."""
+    return {**side.variables, **{name: f"the secret {secret}" for name, secret in side.spec.secret_env.items()}}
 
 
 def _rest(before: Side | None, after: Side) -> Iterator[Difference]:

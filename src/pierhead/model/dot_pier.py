@@ -20,6 +20,8 @@ REQUIRED = "PIER_PORTS_REQUIRED"
 """Set to anything: the app does not start without its ports."""
 WAIT = "PIER_WAIT_SECONDS"
 """How long `init` waits for them; 5 by default."""
+SECRETS = "PIER_SECRET_VARIABLES"
+"""Which variables `init` reads from which secrets: `NAME=secret NAME=secret`. Never a value."""
 _ABSENT = "bind source path does not exist"
 _NO_AGENT = "its node has no"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -33,6 +35,11 @@ def arguments(command: Sequence[str], env: Mapping[str, str]) -> list[str]:
     """
     odd = [f"{name}={value}" for name, value in env.items() if not _PLAIN.fullmatch(name)]
     return [str(len(odd)), *odd, *command]
+
+
+def secret_variables(wanted: Mapping[str, str]) -> dict[str, str]:
+    """What tells `INIT` to make these secrets variables of the app."""
+    return {SECRETS: " ".join(f"{name}={secret}" for name, secret in wanted.items())} if wanted else {}
 
 
 def explained(error: str, folder: Path) -> str:

@@ -12,6 +12,7 @@ from pierhead.model.app import Spec
 
 class DeploymentState(StrEnum):
     WAITING = "waiting"
+    """For what its reason says."""
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"

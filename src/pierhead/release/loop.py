@@ -40,6 +40,8 @@ _RESTING = timedelta(seconds=5)
 """How often the others are."""
 _LEASE = timedelta(seconds=15)
 _LOG_LINES = 20
+_WAITING = ("wait", "pause")
+"""Steps that do nothing but wait."""
 
 
 @dataclass(slots=True)
@@ -246,7 +248,7 @@ async def _carry_out(ctx: Context, look: _Look, step: Step) -> None:
     if step.kind == "share" and moving:
         await deployments.shared(ctx, moving.id, step.data)
         _log.info("Took a step: %s.", step)
-    elif step.kind not in ("wait", "pause"):
+    elif step.kind not in _WAITING:
         await apply.step(ctx, step, look.scene.target, look.mine)
 
 
@@ -270,7 +272,8 @@ async def _say(ctx: Context, moving: Deployment | None, step: Step, memory: Memo
     text = str(step)
     if moving and memory.said.get(moving.id) != text:
         memory.said[moving.id] = text
-        await deployments.note(ctx, moving.id, step.kind, f"{step.target}: {step.cause}" if step.cause else step.target)
+        told = f"{step.target}: {step.cause}" if step.cause else step.target
+        await deployments.stepped(ctx, moving.id, step.kind, told, step.cause if step.kind in _WAITING else "")
 
 
 async def _end(ctx: Context, services: Sequence[Service], there: Cluster) -> bool:

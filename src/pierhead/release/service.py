@@ -11,7 +11,7 @@ from pierhead.model import dot_pier, dubbo
 from pierhead.model.app import Network, Port, Protocol, Spec, service_name
 from pierhead.model.instance import Label
 from pierhead.model.release import Release, engine_name
-from pierhead.wire.docker.services import Mount, SecretFile, ServiceSpec
+from pierhead.wire.docker.services import Mount, SecretFile, ServiceSpec, Share
 from pierhead.wire.docker.services import Port as EnginePort
 
 _HARMLESS = "SIGCONT"
@@ -64,8 +64,8 @@ def spec(
         networks=["host"] if wanted.network is Network.HOST else (),
         stop_signal=_HARMLESS,
         stop_grace=wanted.deploy.drain + wanted.deploy.stop,
-        cpus=wanted.resources.cpus,
-        memory_bytes=wanted.resources.memory_bytes,
+        limits=Share(wanted.resources.cpus, wanted.resources.memory_bytes),
+        reservations=Share(wanted.resources.reserved_cpus, wanted.resources.reserved_memory_bytes),
         log_options=_LOG_OPTIONS,
     )
 
@@ -123,6 +123,7 @@ def _env(release: Release, one: One | None) -> dict[str, str]:
         own["PORT"] = str(release.spec.ports[0].container_port)
     if release.spec.ports_required:
         own[dot_pier.REQUIRED] = "1"
+    own |= dot_pier.secret_variables(release.spec.secret_env)
     return {**own, **(_own_ports(release.spec, one.numbers) if one else {}), **release.spec.env, **release.variables}
 
 

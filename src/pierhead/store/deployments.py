@@ -29,6 +29,7 @@ class Deployment:
     to_release_id: int
     state: DeploymentState
     reason: str
+    """What it waits for, or why it ended as it did."""
     created_at: datetime
     ended_at: datetime | None
     author: str = ""
@@ -68,6 +69,7 @@ async def add(db: AsyncConnection, app: str, environment: str, move: Move) -> De
             kind=move.kind,
             author=move.author,
             state=DeploymentState.WAITING.value,
+            reason="It was asked for just now.",
             created_at=clock.now(),
         )
         .returning(_deployments)
@@ -102,6 +104,13 @@ async def set_state(db: AsyncConnection, deployment_id: int, state: DeploymentSt
         values["ended_at"] = clock.now()
     query = sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open()).values(**values)
     return (await db.execute(query)).rowcount == 1
+
+
+async def set_reason(db: AsyncConnection, deployment_id: int, reason: str) -> None:
+    """It waits for that; empty: it gets further."""
+    state = DeploymentState.WAITING if reason else DeploymentState.RUNNING
+    values = {"state": state.value, "reason": reason}
+    await db.execute(sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open()).values(**values))
 
 
 async def set_share(db: AsyncConnection, deployment_id: int, share: int) -> None:

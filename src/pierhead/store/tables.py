@@ -49,6 +49,14 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)  # type: ignore[no-any-return]
 
 
+class Sealed(TypeDecorator[bytes]):
+    """A value sealed with the cluster's key, which no database holds: every such column is sealed anew when the key is
+    replaced."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+
 apps = Table(
     "apps",
     metadata,
@@ -218,7 +226,7 @@ secrets = Table(
     Column("environment", String(40), primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("version", Integer, primary_key=True),
-    Column("ciphertext", LargeBinary, nullable=False),
+    Column("ciphertext", Sealed, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
 
@@ -230,8 +238,8 @@ git_accesses = Table(
     Column("known_hosts", Text, nullable=False, default=""),
     Column("host", Text, nullable=False, default=""),
     Column("username", Text, nullable=False, default=""),
-    Column("private_key", LargeBinary),
-    Column("password", LargeBinary),
+    Column("private_key", Sealed),
+    Column("password", Sealed),
 )
 
 hooks = Table(
@@ -241,7 +249,7 @@ hooks = Table(
     Column("source", Text, nullable=False),
     Column("rules", JSON, nullable=False),
     Column("paths", JSON, nullable=False),
-    Column("ciphertext", LargeBinary, nullable=False),
+    Column("ciphertext", Sealed, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
 

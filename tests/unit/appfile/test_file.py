@@ -124,8 +124,8 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
           Prod: {app: x}
           production: {replica: 3, ports: {web: {port: 0}}, health: non}
     """
-    keys = "app, build, test, ports, ports_required, replicas, command, health, resources, env, secrets, volumes, "
-    keys += "network, deploy, placement"
+    keys = "app, build, test, ports, ports_required, replicas, command, health, resources, env, secrets, secret_env, "
+    keys += "volumes, network, deploy, placement"
     assert problems(text) == [
         "pier.yaml:1 app: 'Notes' is not a name: lower-case letters, digits and `-`, a letter first, at most 40",
         "pier.yaml:2 prots: there is no such key (did you mean ports?)",
@@ -196,6 +196,9 @@ def test_every_mistake_is_told_with_line_path_reason_and_nearest_name() -> None:
         ("app: x\nvolumes: [{name: a, path: /a}, {name: b, path: /a}]", "already another volume's"),
         ("app: x\nvolumes: [{name: a, path: /run/secrets/a}]", "cannot be replaced by a volume"),
         ("app: x\nsecrets: [A, A]", "A is named twice"),
+        ("app: x\nenv: {A: b}\nsecret_env: {A: c}", "secret_env.A: is in env too"),
+        ("app: x\nsecret_env: {PIER_A: c}", "are set by Pierhead"),
+        ("app: x\nresources: {memory: 1GiB, reserve: {memory: 2GiB}}", "2GiB is more than it may use: memory is 1GiB"),
         ("app: x\nbuild: {dockerfile: ../x}", "inside the repository"),
         ("app: x\nbuild: {dockerfile: x, runtime: node}", "dockerfile replaces recipes"),
         ("app: x\ndeploy: {deadline: 0s}", "must be longer than 0s"),

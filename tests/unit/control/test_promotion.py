@@ -104,6 +104,25 @@ async def test_a_plan_tells_what_a_commit_would_change(ctx: Context) -> None:
     assert found.steps[-1] == "done the next release: 1 of 1 healthy and routed"
 
 
+async def test_a_secret_as_a_variable_is_told_by_its_name_and_version_only(ctx: Context) -> None:
+    await dev(ctx)
+    changed = FILE.replace("secrets", "secret_env: {DATABASE_URL: database}\nsecrets")
+    with pytest.raises(errors.Invalid, match=r"secrets\.database: has no value"):
+        await promotion.plan(ctx, "notes", "dev", changed, "c0ffee", simulate.steps)
+    await secrets.put(ctx, "notes", "dev", "database", b"postgres://no\0body")
+    with pytest.raises(errors.Invalid, match="cannot be a variable"):
+        await promotion.plan(ctx, "notes", "dev", changed, "c0ffee", simulate.steps)
+    await secrets.put(ctx, "notes", "dev", "database", b"postgres://nobody")
+    found = await promotion.plan(ctx, "notes", "dev", changed, "c0ffee", simulate.steps)
+    assert [str(one) for one in found.differences] == [
+        "variable DATABASE_URL: nothing → the secret database",
+        "secret database: nothing → version 2",
+    ]
+    await running(ctx, appfile.read(changed.encode()).spec("dev"), file=changed)
+    with pytest.raises(errors.Invalid, match="variable DATABASE_URL: is the secret database"):
+        await config.change(ctx, "notes", "dev", {"DATABASE_URL": "sqlite://"}, "mia", later=False)
+
+
 async def test_a_barred_release_is_passed_over_on_the_way_back(ctx: Context) -> None:
     first = await dev(ctx)
     await dev(ctx, "beef")

@@ -8,9 +8,10 @@ import pytest
 
 from pierhead.kit import clock
 from pierhead.model import certificate
+from pierhead.model.keys import Keys
 from pierhead.testing.authority import Authority
 
-KEY = bytes(32)
+KEY = Keys(bytes(32))
 AUTHORITY = Authority()
 MADE = AUTHORITY.make("shop.test", "*.shop.test")
 
@@ -28,7 +29,11 @@ def test_what_is_sealed_is_opened_as_it_was() -> None:
 def test_a_sealed_key_is_of_no_use_elsewhere() -> None:
     document = certificate.seal(certificate.read("shop", MADE.chain, MADE.key), KEY)
     stolen = document | {"chain": AUTHORITY.make("evil.test").chain}
-    for name, found, key in (("shop", document, bytes([1] * 32)), ("other", document, KEY), ("shop", stolen, KEY)):
+    for name, found, key in (
+        ("shop", document, Keys(bytes([1] * 32))),
+        ("other", document, KEY),
+        ("shop", stolen, KEY),
+    ):
         with pytest.raises(ValueError, match="sealed with another key"):
             certificate.opened(name, found, key)
 

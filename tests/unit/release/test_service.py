@@ -86,6 +86,23 @@ def test_the_engine_is_told_in_its_own_units() -> None:
     assert template["LogDriver"]["Options"] == {"max-size": "20m", "max-file": "3"}
 
 
+def test_what_is_kept_for_an_instance_is_reserved_on_its_node() -> None:
+    spec = replace(SPEC, resources=Resources(None, 256 << 20, reserved_cpus=0.25, reserved_memory_bytes=128 << 20))
+    template = document(service.spec(PLACE, release(spec), 2, []))["TaskTemplate"]
+    assert template["Resources"] == {
+        "Limits": {"MemoryBytes": 268_435_456},
+        "Reservations": {"NanoCPUs": 250_000_000, "MemoryBytes": 134_217_728},
+    }
+
+
+def test_a_secret_as_a_variable_is_named_and_never_told() -> None:
+    spec = Spec("notes", secrets=("KEY",), secret_env={"DATABASE_URL": "database", "KEY": "KEY"})
+    assert spec.all_secrets == ("KEY", "database")
+    made = service.spec(PLACE, replace(release(spec), image_config=ImageConfig(("app",))), 1, [])
+    assert made.env["PIER_SECRET_VARIABLES"] == "DATABASE_URL=database KEY=KEY"
+    assert not {"DATABASE_URL", "KEY"} & made.env.keys()
+
+
 @pytest.mark.parametrize(
     ("image", "command", "becomes"),
     [

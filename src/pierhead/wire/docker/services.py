@@ -53,6 +53,17 @@ class SecretFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Of a node."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+
+
+NOTHING = Share()
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """A service to create. The same labels go on the service and on its containers."""
 
@@ -78,8 +89,10 @@ class ServiceSpec:
     restart: str = "any"
     """When a container that ended is started again: `any`, `on-failure`, `none`."""
     restart_delay: timedelta = timedelta(seconds=1)
-    cpus: float | None = None
-    memory_bytes: int | None = None
+    limits: Share = NOTHING
+    """What a container may use at most."""
+    reservations: Share = NOTHING
+    """What its node must have free, and keeps for it."""
     log_options: Mapping[str, str] = field(default_factory=dict)
     """Of the `json-file` driver."""
 
@@ -143,7 +156,7 @@ def document(spec: ServiceSpec) -> dict[str, Any]:
         "EndpointSpec": {"Ports": [_port(port) for port in spec.ports]},
         "TaskTemplate": {
             "ContainerSpec": _container(spec),
-            "Resources": {"Limits": _limits(spec)},
+            "Resources": {"Limits": _share(spec.limits), "Reservations": _share(spec.reservations)},
             "RestartPolicy": {"Condition": spec.restart, "Delay": _nanoseconds(spec.restart_delay)},
             "Placement": {"Constraints": list(spec.constraints)},
             "Networks": [{"Target": network} for network in spec.networks],
@@ -171,13 +184,19 @@ def _container(spec: ServiceSpec) -> dict[str, Any]:
     return value
 
 
-def _limits(spec: ServiceSpec) -> dict[str, int]:
-    limits = {}
-    if spec.cpus:
-        limits["NanoCPUs"] = round(spec.cpus * 1e9)
-    if spec.memory_bytes:
-        limits["MemoryBytes"] = spec.memory_bytes
-    return limits
+def _share(share: Share) -> dict[str, int]:
+    found = {}
+    if share.cpus:
+        found["NanoCPUs"] = round(share.cpus * 1e9)
+    if share.memory_bytes:
+        found["MemoryBytes"] = share.memory_bytes
+    return found
+
+
+def share(value: Mapping[str, Any]) -> Share:
+    """What the API says of resources."""
+    cpus = value.get("NanoCPUs") or 0
+    return Share(cpus / 1e9 if cpus else None, value.get("MemoryBytes") or None)
 
 
 def _port(port: Port) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.moments import moment
+from pierhead.wire.docker.services import Share, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Node:
     """What an update must name."""
     labels: Mapping[str, str]
     updated_at: datetime
+    resources: Share
+    """All that it has."""
     raw: Mapping[str, Any]
 
 
@@ -85,5 +88,6 @@ def _read(value: Mapping[str, Any]) -> Node:
         version=value["Version"]["Index"],
         labels=spec.get("Labels") or {},
         updated_at=moment(value["UpdatedAt"]),
+        resources=share((value.get("Description") or {}).get("Resources") or {}),
         raw=value,
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pierhead.wire.docker.client import Engine
-from pierhead.wire.docker.services import label_filter
+from pierhead.wire.docker.services import NOTHING, Share, label_filter, share
 
 _ENDED = frozenset({"complete", "failed", "shutdown", "rejected", "orphaned", "remove"})
 _PORT_TAKEN = ("port is already allocated", "address already in use")
@@ -34,6 +34,10 @@ class Task:
     changed_at: datetime
     has_ports: bool
     """It publishes ports."""
+    reserved: Share = NOTHING
+    """What its node keeps for it."""
+    constraints: tuple[str, ...] = ()
+    """What its node must be: `node.labels.disk == ssd`."""
 
     @property
     def is_running(self) -> bool:
@@ -69,6 +73,12 @@ async def listing(engine: Engine, labels: Mapping[str, str]) -> list[Task]:
     return [_read(value) for value in await engine.get("/tasks", {"filters": label_filter(labels)})]
 
 
+async def holding(engine: Engine) -> list[Task]:
+    """Every task that has a place on a node, of whatever service. Raises: Unavailable."""
+    found = [_read(value) for value in await engine.get("/tasks", {"filters": {"desired-state": ["running"]}})]
+    return [task for task in found if task.node and task.state not in _ENDED]
+
+
 async def leaving(engine: Engine, labels: Mapping[str, str]) -> dict[str, datetime]:
     """The containers that run and are to end, and since when at the earliest, of services that have all of the labels.
 
@@ -97,6 +107,8 @@ def _read(value: Mapping[str, Any]) -> Task:
         exit_code=container.get("ExitCode"),
         changed_at=_moment(status["Timestamp"]),
         has_ports=bool((status.get("PortStatus") or {}).get("Ports")),
+        reserved=share(((value["Spec"].get("Resources") or {}).get("Reservations")) or {}),
+        constraints=tuple((value["Spec"].get("Placement") or {}).get("Constraints") or ()),
     )
 
 
