@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -93,24 +94,23 @@ def test_a_deployment_that_no_node_has_room_for_says_so_while_it_waits_and_when_
     asks = "resources: {reserve: {memory: 900GiB}}\ndeploy: {deadline: 20s}"
     site.replace("pier.yaml", "resources: {memory: 64MiB, cpus: 0.5}", asks)
     site.commit("Ask for too much")
-    reason = "no node has 900 GiB free: "
+    reason = "0 of 1 ready, pending: no node has 900 GiB free: "
+    seen: dict[str, Any] = {}
+
+    def is_told() -> bool:
+        seen.update(pierhead.json("ps", "site"))
+        return reason in (seen["environments"][0]["moving"] or {"reason": ""})["reason"]
+
     command = [str(PIER), "deploy", str(site.folder)]
     with subprocess.Popen(command, env=pierhead.environment, stderr=subprocess.PIPE, text=True) as deploying:
-        until(lambda: reason in _moving(pierhead)["reason"])
-        assert _moving(pierhead)["state"] == "waiting"
-        waiting = [one for one in pierhead.json("ps", "site")["instances"] if one["state"] == "pending"]
-        assert [reason in one["reason"] for one in waiting] == [True]
-        assert f"deploy waiting: 0 of 1 ready, pending: {reason}" in pierhead.pier("ps", "site").stdout
+        until(is_told)
         said = deploying.communicate()[1]
-    assert deploying.returncode == 6
-    assert f"not ready within 20 s: 0 of 1 ready, pending: {reason}" in said
+    assert seen["environments"][0]["moving"]["state"] == "waiting"
+    waiting = [one["reason"] for one in seen["instances"] if one["state"] == "pending"]
+    assert [one.startswith("no node has 900 GiB free: ") for one in waiting] == [True]
+    assert (deploying.returncode, f"not ready within 20 s: {reason}" in said) == (6, True)
     site.write("pier.yaml", text)
     site.commit("Ask for less")
-
-
-def _moving(pierhead: Pierhead) -> dict[str, str]:
-    nothing = {"reason": "", "state": ""}
-    return pierhead.json("ps", "site")["environments"][0]["moving"] or nothing
 
 
 def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) -> None:
@@ -119,6 +119,47 @@ def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) 
     assert (shown.returncode, shown.stdout.strip()) == (7, "hello")
     ask(pierhead.gateway, HOST)
     assert "GET /" in pierhead.pier("logs", "site", "--tail", "200").stdout
+
+
+def test_a_command_runs_once_with_config_and_secrets_and_leaves_nothing(pierhead: Pierhead, site: Repository) -> None:
+    told = [str(PIER), "secret", "set", "site", "key"]
+    subprocess.run(told, input=b"v3ry-s3cret\n", env=pierhead.environment, check=True, capture_output=True)
+    text = (site.folder / "pier.yaml").read_text()
+    config = "secret_env: {TOKEN: key}\nenv: {PEER: '${service.site.address}'}\n"
+    site.write("pier.yaml", text + config)
+    site.commit("Have a secret")
+    plan = pierhead.pier("plan", str(site.folder), check=False)
+    assert (plan.returncode, "variable TOKEN: nothing → the secret key" in plan.stdout) == (2, True)
+    pierhead.pier("deploy", str(site.folder))
+    containers = _docker("ps", "--quiet", "--no-trunc").split()
+    shown = _docker("inspect", *containers) + _docker("service", "inspect", *_docker("service", "ls", "-q").split())
+    assert ("TOKEN=key" in shown, "v3ry-s3cret" in shown) == (True, False)
+
+    script = 'echo "$TOKEN $PEER $MORE"; cat; exit 7'
+    command = [str(PIER), "run", "--env", "MORE=more", "site", "--", "sh", "-c", script]
+    ran = subprocess.run(command, input="typed", env=pierhead.environment, capture_output=True, text=True, check=False)
+    address = pierhead.gateway.removeprefix("http://127.0.0.1")
+    assert (ran.returncode, ran.stdout) == (7, f"v3ry-s3cret {HOST}{address} more\ntyped"), ran.stderr
+    detached = json.loads(pierhead.pier("run", "-d", "--json", "site", "sh", "-c", "echo $TOKEN; exit 3").stdout)
+    leaving = [str(PIER), "run", "site", "--", "sleep", "1000"]
+    with subprocess.Popen(leaving, env=pierhead.environment) as left:
+        until(lambda: pierhead.json("runs", "site")[0]["state"] == "running")
+        left.terminate()
+    assert left.returncode == 130
+
+    until(lambda: all(one["ended_at"] for one in pierhead.json("runs", "site")))
+    newest, by_itself, first = pierhead.json("runs", "site")
+    assert (newest["state"], newest["reason"]) == ("failed", "Ended by admin.")
+    assert (by_itself["id"], by_itself["exit_code"], by_itself["output"]) == (detached["id"], 3, "[secret key]")
+    assert (first["exit_code"], first["command"]) == (7, ["sh", "-c", script])
+    until(lambda: "run-site-" not in _docker("ps", "--all", "--format", "{{.Names}}"))
+    until(lambda: "run-site-" not in _docker("service", "ls", "--format", "{{.Name}}"))
+    site.write("pier.yaml", text)
+    site.commit("Have no secret")
+
+
+def _docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def test_an_app_is_listed_with_its_routes_and_shows_the_maintenance_page_while_it_is_told_to(

@@ -10,7 +10,7 @@ from pierhead.wire.docker import containers
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.containers import Container
 
-BUSYBOX = f"{dot_pier.TARGET}/busybox"
+BUSYBOX = dot_pier.BUSYBOX
 _NAMES = ("sh", "/bin/sh")
 _ANY = "if command -v bash >/dev/null; then exec bash; else exec sh; fi"
 _BEST = (

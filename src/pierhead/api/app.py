@@ -25,6 +25,7 @@ from pierhead.api import (
     prune,
     registry,
     routes,
+    runs,
 )
 from pierhead.api.channel import router as channel_router
 from pierhead.api.channel import sockets as channel_sockets
@@ -72,6 +73,7 @@ def create(context: Context, status: Callable[[], Any], simulate: Simulate) -> F
         instances.router,
         nodes.router,
         keys.router,
+        runs.router,
         _status,
     ):
         app.include_router(router, prefix="/v1", dependencies=needs_token)

@@ -37,7 +37,7 @@ class Rollback(BaseModel):
     )
 
 
-class Bar(BaseModel):
+class Reason(BaseModel):
     model_config = ConfigDict(extra="forbid")
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -115,8 +115,14 @@ async def approve_deployment(ctx: Ctx, who: Who, deployment_id: int) -> views.De
     return views.deployment(await deployments.approve(ctx, deployment_id, who))
 
 
+@router.post("/deployments/{deployment_id}/override")
+async def override_freeze(ctx: Ctx, who: Who, deployment_id: int, wanted: Reason) -> views.DeploymentView:
+    """Lets a deployment begin although its environment is frozen. The reason is kept with it."""
+    return views.deployment(await deployments.override(ctx, deployment_id, who, wanted.reason))
+
+
 @router.put("/apps/{app}/environments/{environment}/releases/{number}/bar")
-async def bar_release(ctx: Ctx, app: str, environment: str, number: int, wanted: Bar) -> views.ReleaseView:
+async def bar_release(ctx: Ctx, app: str, environment: str, number: int, wanted: Reason) -> views.ReleaseView:
     """Nobody may go back to the release or promote it, for that reason. What runs, runs on."""
     return views.release(await releases.bar(ctx, app, environment, number, wanted.reason), is_current=False)
 

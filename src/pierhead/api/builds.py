@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from pierhead.api import streams
-from pierhead.api.auth import Ctx
+from pierhead.api.auth import Ctx, Who
 from pierhead.api.streams import After, LastEvent
 from pierhead.control import builds
 from pierhead.control.builds import Expected
@@ -63,10 +63,10 @@ async def upload(ctx: Ctx, app: str, request: Request) -> Upload:
 
 
 @router.post("/apps/{app}/builds", status_code=202)
-async def request_build(ctx: Ctx, app: str, wanted: BuildRequest) -> Build:
+async def request_build(ctx: Ctx, who: Who, app: str, wanted: BuildRequest) -> Build:
     """Queues a build. Its journal is at `/v1/builds/{id}/journal`."""
     _check_upload(ctx, wanted.source)
-    return await builds.request(ctx, app, wanted.environment, wanted.source, wanted.ref)
+    return await builds.request(ctx, app, wanted.environment, wanted.source, wanted.ref, author=who)
 
 
 @router.get("/builds")

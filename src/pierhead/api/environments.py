@@ -30,6 +30,7 @@ class EnvironmentBody(BaseModel):
     replicas: Annotated[int | None, Field(description="Of every app; null: what `pier.yaml` says.")] = None
     labels: Annotated[Mapping[str, str], Field(description="Labels that nodes must have.")] = {}
     approvals: Annotated[int, Field(description="So many people must let a deployment begin.")] = 0
+    not_author: Annotated[bool, Field(description="Who asked for a deployment is none of them.")] = False
     freezes: Annotated[Sequence[FreezeBody], Field(description="When nothing is deployed.")] = ()
 
 
@@ -89,4 +90,6 @@ async def promote(ctx: Ctx, who: Who, app: str, wanted: PromotionBody) -> views.
 
 def _environment(name: str, wanted: EnvironmentBody) -> Environment:
     freezes = tuple(Freeze(one.begin, one.end, one.reason) for one in wanted.freezes)
-    return Environment(name, wanted.domain, wanted.replicas, wanted.labels, wanted.approvals, freezes)
+    return Environment(
+        name, wanted.domain, wanted.replicas, wanted.labels, wanted.approvals, wanted.not_author, freezes
+    )

@@ -39,12 +39,15 @@ class DeploymentView:
     kind: str
     state: DeploymentState
     reason: str
+    """What it waits for, or why it ended as it did."""
     author: str
-    """Who asked for it; empty: a build."""
+    """Who asked for it, or pushed what it is of; empty: nobody is known."""
     share: int | None
     """Percent of the requests that the new release is given; null: each instance counts the same."""
     approvals: Sequence[str]
     """Who let it begin."""
+    override: str
+    """Who let it begin in a freeze, and why."""
     created_at: datetime
     ended_at: datetime | None
 
@@ -124,6 +127,7 @@ def deployment(value: Deployment) -> DeploymentView:
         author=value.author,
         share=value.share,
         approvals=value.approvals,
+        override=value.override,
         created_at=value.created_at,
         ended_at=value.ended_at,
     )

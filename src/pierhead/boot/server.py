@@ -94,6 +94,7 @@ async def _serve(application: Any, listener: socket.socket, ready: Callable[[], 
     config = uvicorn.Config(
         application,
         log_config=None,
+        log_level="warning",  # what it says of a WebSocket holds the command, and that may hold a secret
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=round(_GOODBYE.total_seconds()),

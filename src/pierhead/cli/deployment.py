@@ -72,6 +72,19 @@ async def approve(deployment: Number, as_json: console.Json = False) -> None:
 
 @app.command()
 @console.exits
+async def override(
+    deployment: Number,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the deployment.")],
+    as_json: console.Json = False,
+) -> None:
+    """Let a deployment begin although its environment is frozen."""
+    async with session.connected() as api:
+        value = await api.post(f"/deployments/{deployment}/override", {"reason": reason})
+    console.emit(value if as_json else f"Freezes do not hold for deployment {deployment}: {value['override']}", as_json)
+
+
+@app.command()
+@console.exits
 async def cancel(deployment: Number, as_json: console.Json = False) -> None:
     """End a deployment. What ran before comes back, by the same steps."""
     async with session.connected() as api:

@@ -16,6 +16,10 @@ Domain = Annotated[str | None, typer.Option("--domain", help="Apps are found as 
 Replicas = Annotated[int | None, typer.Option("--replicas", help="Instances of every app; -1: what pier.yaml says.")]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE that nodes must have; KEY= removes it.")]
 Approvals = Annotated[int | None, typer.Option("--approvals", help="So many people must let a deployment begin.")]
+NotAuthor = Annotated[
+    bool | None,
+    typer.Option("--not-author/--author-too", help="Who asked for a deployment, or pushed it, may not approve it."),
+]
 Freezes = Annotated[
     list[str] | None,
     typer.Option(
@@ -39,43 +43,39 @@ async def list_(as_json: console.Json = False) -> None:
     console.table(columns, [_row(one) for one in found])
 
 
-@app.command()
-@console.exits
-async def create(
-    name: Name,
-    domain: Domain = None,
-    replicas: Replicas = None,
-    label: Labels = None,
-    approvals: Approvals = None,
-    freeze: Freezes = None,
-    as_json: console.Json = False,
-) -> None:
-    """Make an environment that apps can be deployed to."""
-    body = _changed({}, domain, replicas, label, approvals, freeze)
-    async with session.connected() as api:
-        made = await api.post(f"/environment-settings/{name}", body)
-    console.emit(made if as_json else f"There is an environment {name}: `pier deploy --environment {name}`.", as_json)
+def _keeps(verb: str, help_: str) -> None:
+    """`pier environment VERB NAME` with an option for all that can hold."""
+
+    @app.command(verb, help=help_)
+    @console.exits
+    async def keep(
+        name: Name,
+        domain: Domain = None,
+        replicas: Replicas = None,
+        label: Labels = None,
+        approvals: Approvals = None,
+        not_author: NotAuthor = None,
+        freeze: Freezes = None,
+        as_json: console.Json = False,
+    ) -> None:
+        said = {"domain": domain, "replicas": replicas, "approvals": approvals, "not_author": not_author}
+        async with session.connected() as api:
+            if verb == "create":
+                made = await api.post(f"/environment-settings/{name}", _changed({}, said, label, freeze))
+                text = f"There is an environment {name}: `pier deploy --environment {name}`."
+            else:
+                known = {one["name"]: one for one in await api.get("/environment-settings")}
+                if name not in known:
+                    raise errors.NotFound(
+                        f"There is no environment {name!r}.", hint="`pier environment create` makes one."
+                    )
+                made = await api.put(f"/environment-settings/{name}", _changed(known[name], said, label, freeze))
+                text = f"{name} is changed."
+        console.emit(made if as_json else text, as_json)
 
 
-@app.command("set")
-@console.exits
-async def set_(
-    name: Name,
-    domain: Domain = None,
-    replicas: Replicas = None,
-    label: Labels = None,
-    approvals: Approvals = None,
-    freeze: Freezes = None,
-    as_json: console.Json = False,
-) -> None:
-    """Change what holds in an environment; what is not named stays."""
-    async with session.connected() as api:
-        known = {one["name"]: one for one in await api.get("/environment-settings")}
-        if name not in known:
-            raise errors.NotFound(f"There is no environment {name!r}.", hint="`pier environment create` makes one.")
-        body = _changed(known[name], domain, replicas, label, approvals, freeze)
-        made = await api.put(f"/environment-settings/{name}", body)
-    console.emit(made if as_json else f"{name} is changed.", as_json)
+_keeps("create", "Make an environment that apps can be deployed to.")
+_keeps("set", "Change what holds in an environment; what is not named stays.")
 
 
 @app.command()
@@ -87,27 +87,25 @@ async def remove(name: Name, as_json: console.Json = False) -> None:
     console.emit({"removed": name} if as_json else f"{name} is removed.", as_json)
 
 
+_NOTHING = {"domain": "", "replicas": None, "approvals": 0, "not_author": False}
+
+
 def _changed(
-    known: dict[str, Any],
-    domain: str | None,
-    replicas: int | None,
-    labels: list[str] | None,
-    approvals: int | None,
-    freezes: list[str] | None,
+    known: dict[str, Any], said: dict[str, Any], labels: list[str] | None, freezes: list[str] | None
 ) -> dict[str, Any]:
+    """What is known, with what was said. Raises: Invalid."""
     held = dict(known.get("labels", {}))
     for text in labels or ():
         key, equals, value = text.partition("=")
         if not equals:
             raise errors.Invalid(f"--label {text}: write it as KEY=VALUE.")
         held[key] = value
-    there = known.get("freezes", [])
-    return {
-        "domain": known.get("domain", "") if domain is None else domain,
-        "replicas": known.get("replicas") if replicas is None else None if replicas < 0 else replicas,
+    before = {name: known.get(name, value) for name, value in _NOTHING.items()}
+    now = before | {name: value for name, value in said.items() if value is not None}
+    return now | {
+        "replicas": None if (now["replicas"] or 0) < 0 else now["replicas"],
         "labels": {key: value for key, value in held.items() if value},
-        "approvals": known.get("approvals", 0) if approvals is None else approvals,
-        "freezes": there if freezes is None else [_freeze(text) for text in freezes if text != "none"],
+        "freezes": known.get("freezes", []) if freezes is None else [_freeze(one) for one in freezes if one != "none"],
     }
 
 
@@ -123,4 +121,5 @@ def _row(one: dict[str, Any]) -> list[Any]:
     frozen = ", ".join(f"{each['begin']} to {each['end']} {each['reason']}".strip() for each in one["freezes"])
     labels = ", ".join(f"{key}={value}" for key, value in one["labels"].items())
     replicas = "" if one["replicas"] is None else one["replicas"]
-    return [one["name"], one["domain"], replicas, labels, one["approvals"] or "", frozen]
+    approvals = f"{one['approvals'] or ''}{', not the author' if one['not_author'] and one['approvals'] else ''}"
+    return [one["name"], one["domain"], replicas, labels, approvals, frozen]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import sys
 from typing import Annotated
 
@@ -68,18 +67,10 @@ async def exec(
     words = command[1:] if command and command[0] == "--" else command or []
     query = [("command", word) for word in words]
     query += [("tty", str(interactive).lower()), ("rows", str(size.lines)), ("columns", str(size.columns))]
-    _leave_politely()
+    terminal.leave_politely()
     try:
         async with session.connected() as api:
             code = await terminal.run(api, f"/instances/{instance}/exec", query, interactive=interactive)
     except asyncio.CancelledError:
         raise typer.Exit(console.INTERRUPTED) from None
     raise typer.Exit(code)
-
-
-def _leave_politely() -> None:
-    """Whoever closes the window or ends this program says so to the server: the command ends at once."""
-    task = asyncio.current_task()
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        if task:
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, str] = {
     "maintenance": "routes",
     "logs": "instances",
     "exec": "instances",
+    "run": "run",
+    "runs": "run",
     "stats": "stats",
     "inspect": "instances",
     "login": "login",

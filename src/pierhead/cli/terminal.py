@@ -16,6 +16,7 @@ import tty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TextIO
 
 import aiohttp
 
@@ -35,18 +36,28 @@ class _CutOff(errors.Unavailable):
     """The connection ended before the command did."""
 
 
-async def run(api: Api, path: str, query: Sequence[tuple[str, str]], *, interactive: bool) -> int:
-    """Carries input and output until the command has ended; returns its exit code.
+def leave_politely() -> None:
+    """Whoever closes the window or ends this program says so to the server: the command ends at once."""
+    task = asyncio.current_task()
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if task:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+async def run(
+    api: Api, path: str, query: Sequence[tuple[str, str]], *, interactive: bool, out: TextIO | None = None
+) -> int:
+    """Carries input and output (to `out`: standard output) until the command has ended; returns its exit code.
 
     Raises: what the server says went wrong, Unavailable when the connection broke and did not come back in time.
     """
     with _raw(interactive):
-        return await _Watch(api, path, query).run()
+        return await _Watch(api, path, query, out or sys.stdout).run()
 
 
 class _Watch:
-    def __init__(self, api: Api, path: str, query: Sequence[tuple[str, str]]) -> None:
-        self._api, self._path, self._query = api, path, list(query)
+    def __init__(self, api: Api, path: str, query: Sequence[tuple[str, str]], out: TextIO) -> None:
+        self._api, self._path, self._query, self._out = api, path, list(query), out
         self._news = tasks.Signal()
         self._input = _Input(self._news)
         self._session, self._limit_seconds = "", 0.0
@@ -115,7 +126,7 @@ class _Watch:
             kind, data = message.data[0], message.data[1:]
             match kind:
                 case Heard.STDOUT | Heard.STDERR:
-                    self._write(sys.stdout if kind == Heard.STDOUT else sys.stderr, data)
+                    self._write(self._out if kind == Heard.STDOUT else sys.stderr, data)
                 case Heard.SESSION:
                     self._begin(data)
                     begin.put_nowait(terminal.read(data, "input")[0])

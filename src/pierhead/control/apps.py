@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pierhead.control.context import Context
 from pierhead.kit import clock, errors
-from pierhead.model.environment import Environment
+from pierhead.model.environment import Asked, Environment
 from pierhead.model.release import Release
 from pierhead.store import apps, deployments, environments, releases
 from pierhead.store.deployments import Deployment
@@ -110,7 +110,7 @@ def _blocked(environment: Environment, moving: Deployment | None) -> str:
     """Why it may not begin; going back always may."""
     if moving is None or moving.kind == "rollback":
         return ""
-    return environment.blocked(moving.id, moving.approvals, clock.now())
+    return environment.blocked(Asked(moving.id, moving.author, moving.approvals, moving.override), clock.now())
 
 
 def _urls(ctx: Context, environment: apps.Environment, release: Release | None) -> tuple[str, ...]:

@@ -22,15 +22,15 @@ UPLOAD = "upload:"
 _MOST_ATTEMPTS = 2
 
 
-async def request(ctx: Context, app: str, environment: str, source: str, ref: str) -> Build:
+async def request(ctx: Context, app: str, environment: str, source: str, ref: str, *, author: str = "") -> Build:
     """A build of `ref` is queued; its image will be released to `environment` (empty: only built). Raises: Invalid."""
     async with ctx.store.write() as db:
-        build = await queue(db, app, environment, source, ref)
+        build = await queue(db, app, environment, source, ref, author=author)
     ctx.build_wanted.set()
     return build
 
 
-async def queue(db: Connection, app: str, environment: str, source: str, ref: str) -> Build:
+async def queue(db: Connection, app: str, environment: str, source: str, ref: str, *, author: str = "") -> Build:
     """What `request` promises, as part of a transaction; the caller wakes the loop. Raises: Invalid."""
     problems = [
         errors.Problem(place, f"{value!r} is not a name", "a letter, then letters, digits and '-', at most 40")
@@ -40,7 +40,7 @@ async def queue(db: Connection, app: str, environment: str, source: str, ref: st
     if problems:
         raise errors.Invalid("The build was not queued.", problems=problems)
     await apps.ensure(db, app, environment)
-    return await builds.add(db, app, environment, source, ref)
+    return await builds.add(db, app, environment, source, ref, author=author)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model.release import DeploymentState
-from pierhead.store import apps, deployments, journal
+from pierhead.store import apps, deployments, environments, journal
 from pierhead.store.deployments import Deployment
 from pierhead.store.journal import Subject
 
@@ -70,12 +70,39 @@ async def proceed(ctx: Context, deployment_id: int, author: str) -> Deployment:
 
 
 async def approve(ctx: Context, deployment_id: int, author: str) -> Deployment:
-    """One more person lets it begin; the same one counts once. Raises: NotFound, Conflict (it had ended)."""
+    """One more person lets it begin; the same one counts once.
+
+    Raises: NotFound, Conflict (it had ended), Denied (it is the author's, and the environment wants others).
+    """
     deployment = await find(ctx, deployment_id)
     async with ctx.store.write() as db:
+        holds = await environments.find(db, deployment.environment)
+        if not holds.may_approve(author, deployment.author):
+            raise errors.Denied(
+                f"{author} asked for deployment {deployment_id}, and {holds.name} wants it approved by others.",
+                hint="Let somebody else look at it: `pier plan` and `pier deployment show` tell what it does.",
+            )
         if not await deployments.approve(db, deployment_id, list(dict.fromkeys([*deployment.approvals, author]))):
             raise errors.Conflict(f"Deployment {deployment_id} has ended already: {deployment.state}.")
         await journal.add(db, Subject.DEPLOYMENT, deployment_id, "approve", f"{author} approves it.")
+    ctx.release_wanted.set()
+    ctx.journal_grew.set()
+    return await find(ctx, deployment_id)
+
+
+async def override(ctx: Context, deployment_id: int, author: str, reason: str) -> Deployment:
+    """It may begin although its environment is frozen, for that reason, which is kept with it.
+
+    Raises: NotFound, Invalid (no reason), Conflict (it had ended).
+    """
+    deployment = await find(ctx, deployment_id)
+    if not reason.strip():
+        raise errors.Invalid("Say why the freeze shall not hold.", hint="`--reason` is kept with the deployment.")
+    async with ctx.store.write() as db:
+        if not await deployments.set_override(db, deployment_id, f"{author}: {reason.strip()}"):
+            raise errors.Conflict(f"Deployment {deployment_id} has ended already: {deployment.state}.")
+        text = f"{author} lets it begin in a freeze: {reason.strip()}"
+        await journal.add(db, Subject.DEPLOYMENT, deployment_id, "override", text)
     ctx.release_wanted.set()
     ctx.journal_grew.set()
     return await find(ctx, deployment_id)

@@ -114,7 +114,7 @@ async def _act(db: Connection, hook: Hook, push: Push) -> Received:
     decision = hooks.decide(hook, moved)
     if not decision.environment:
         return Received(decision.reason)
-    build = await builds.queue(db, hook.app, decision.environment, hook.source, moved.commit)
+    build = await builds.queue(db, hook.app, decision.environment, hook.source, moved.commit, author=moved.who)
     by = f", pushed by {moved.who}" if moved.who else ""
     await journal.add(db, Subject.BUILD, build.id, "hook", f"{decision.reason}{by}")
     return Received(decision.reason, build)

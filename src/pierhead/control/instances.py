@@ -112,7 +112,7 @@ async def listing(ctx: Context, app: str = "", environment: str = "") -> list[In
 
 
 async def find(ctx: Context, name: str) -> Instance:
-    """The container whose id begins like that; for the name of an app its only place's first healthy one.
+    """The container whose id begins like that, a run's too; for the name of an app its only place's first healthy one.
 
     Raises: NotFound, Invalid (several are meant), Conflict (it is a program on a machine: there is no way into it).
     """
@@ -120,7 +120,7 @@ async def find(ctx: Context, name: str) -> Instance:
     if name.startswith(INSTANCE_PREFIX) and any(one.id == name for one in everything):
         raise errors.Conflict(f"{name} is a program on a machine, not a container.", hint="Log in to that machine.")
     there = [one for one in everything if not is_host(one.id)]
-    if found := [one for one in there if one.id.startswith(name)]:
+    if found := [one for one in [*there, *await _runs(ctx)] if one.id.startswith(name)]:
         if len(found) > 1:
             raise errors.Invalid(f"{len(found)} instances begin with {name!r}: {_ids(found)}.")
         return found[0]
@@ -130,6 +130,19 @@ async def find(ctx: Context, name: str) -> Instance:
     if len({one.environment for one in found}) > 1:
         raise errors.Invalid(f"{name} runs in several environments.", hint=f"Name an instance: {_ids(found)}.")
     return min(found, key=lambda one: one.state != State.HEALTHY)
+
+
+async def _runs(ctx: Context) -> list[Instance]:
+    """The containers of commands that somebody runs once."""
+    there = await cluster(ctx)
+    members = {member.id: member for member in await swarm.nodes(ctx.engine)}
+    return [
+        _instance(service, task, (), members.get(task.node))
+        for mine in there.jobs.values()
+        for service in mine
+        for task in there.tasks.get(service.id, ())
+        if Label.RUN in service.labels and task.is_running and task.container
+    ]
 
 
 def _ids(found: Sequence[Instance]) -> str:

@@ -67,9 +67,17 @@ async def lines(ctx: Context, app: str, environment: str, wanted: Wanted) -> Asy
 
 
 async def last(ctx: Context, service: Service, count: int) -> list[str]:
-    """The last lines that the service's containers wrote, ended ones included, as far as their nodes answer now.
+    """What `tail` promises, as far as their nodes answer now."""
+    try:
+        return await tail(ctx, service, count)
+    except errors.Unavailable:
+        return []
 
-    No secret is in them.
+
+async def tail(ctx: Context, service: Service, count: int) -> list[str]:
+    """The last lines that the service's containers wrote, ended ones included. No secret is in them.
+
+    Raises: Unavailable (their nodes do not answer in time).
     """
     app, environment = instances.place(service.labels)
     there = (await instances.cluster(ctx, app, environment)).tasks.get(service.id, ())
@@ -78,8 +86,8 @@ async def last(ctx: Context, service: Service, count: int) -> list[str]:
         async with asyncio.timeout(_LAST_LIMIT.total_seconds()):
             found = await _past(ctx, mine, Wanted(tail=count), timedelta(0))
             texts = [line.text async for line in found if isinstance(line, LogLine)]
-    except (errors.Unavailable, TimeoutError):
-        return []
+    except TimeoutError as error:
+        raise errors.Unavailable("What the containers wrote was not told in time.") from error
     redactor = await redaction.of(ctx, app, environment)
     return [redactor.text(text) for text in texts[-count:]]
 

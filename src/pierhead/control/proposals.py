@@ -30,7 +30,7 @@ class Proposal:
     image: Image
     kind: str = "deploy"
     author: str = ""
-    """Empty: a build."""
+    """Empty: nobody is known."""
 
     @property
     def app(self) -> str:

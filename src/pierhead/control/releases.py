@@ -35,7 +35,7 @@ async def propose(ctx: Context, build: Build, spec: Spec, image: releases.Image)
     Raises: as `proposals.submit`.
     """
     async with ctx.store.write() as db:
-        proposal = Proposal(build.environment, spec, image)
+        proposal = Proposal(build.environment, spec, image, author=build.author)
         deployment = await proposals.submit(ctx, db, proposal) if build.environment else None
         ended = await builds.finish(
             db,

@@ -49,11 +49,12 @@ class Problem:
 
 
 async def found(ctx: Context, app: str, environment: str) -> list[Source]:
-    """Every container of the present and the recent past, of all releases. Raises: Unavailable."""
+    """Every container of the present and the recent past, of all releases and runs. Raises: Unavailable."""
     there = await instances.cluster(ctx, app, environment)
+    runs = [one for jobs in there.jobs.values() for one in jobs if Label.RUN in one.labels]
     return [
         source(service, task)
-        for services in there.services.values()
+        for services in [*there.services.values(), runs]
         for service in services
         for task in there.tasks.get(service.id, ())
         if task.container

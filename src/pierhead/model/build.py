@@ -40,3 +40,5 @@ class Build:
     """The deployment that it led to."""
     created_at: datetime
     ended_at: datetime | None
+    author: str = ""
+    """Who asked for it, or pushed what it is of; empty: nobody is known."""

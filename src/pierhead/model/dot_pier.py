@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 TARGET = "/.pier"
 """Where the folder is in every container."""
 INIT = f"{TARGET}/init"
+BUSYBOX = f"{TARGET}/busybox"
 FOLDER = "dot_pier"
 """Its name in the data folder of the node's agent."""
 REQUIRED = "PIER_PORTS_REQUIRED"
@@ -40,6 +42,20 @@ def arguments(command: Sequence[str], env: Mapping[str, str]) -> list[str]:
 def secret_variables(wanted: Mapping[str, str]) -> dict[str, str]:
     """What tells `INIT` to make these secrets variables of the app."""
     return {SECRETS: " ".join(f"{name}={secret}" for name, secret in wanted.items())} if wanted else {}
+
+
+def waiting(alone: timedelta) -> list[str]:
+    """A command that does nothing, and ends when nothing else has run in its container for so long.
+
+    Beside itself there is only the engine's own first process.
+    """
+    step = 5
+    script = (
+        f"left={round(alone.total_seconds() / step)}; full=$left; "
+        f"while [ $left -gt 0 ]; do {BUSYBOX} sleep {step}; set -- /proc/[0-9]*; "
+        "if [ $# -le 2 ]; then left=$((left - 1)); else left=$full; fi; done"
+    )
+    return [BUSYBOX, "sh", "-c", script]
 
 
 def explained(error: str, folder: Path) -> str:

@@ -39,6 +39,18 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A deployment that is to begin."""
+
+    deployment: int
+    author: str = ""
+    """Who asked for it, or pushed what it is of; empty: nobody is known."""
+    approvals: Sequence[str] = ()
+    override: str = ""
+    """Why it begins although the environment is frozen; empty: it does not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     name: str
     domain: str = ""
@@ -49,6 +61,8 @@ class Environment:
     """Labels that nodes must have, besides those that `pier.yaml` names."""
     approvals: int = 0
     """So many people must let a deployment begin. Going back needs none."""
+    not_author: bool = False
+    """Who asked for a deployment, or pushed it, is none of them."""
     freezes: Sequence[Freeze] = ()
 
     def applied(self, spec: Spec) -> Spec:
@@ -56,16 +70,22 @@ class Environment:
         replicas = spec.replicas if self.replicas is None else self.replicas
         return replace(spec, zone=self.domain, replicas=replicas, labels={**self.labels, **spec.labels})
 
-    def blocked(self, deployment_id: int, approvals: Sequence[str], now: datetime) -> str:
+    def blocked(self, asked: Asked, now: datetime) -> str:
         """Why a deployment may not begin; empty: it may."""
-        for freeze in self.freezes:
+        for freeze in self.freezes if not asked.override else ():
             if end := freeze.until(now):
                 why = f": {freeze.reason}" if freeze.reason else ""
-                return f"{self.name} is frozen until {end:%Y-%m-%d %H:%M} UTC{why}"
-        if len(set(approvals)) < self.approvals:
-            have = f"{len(set(approvals))} of {self.approvals}"
-            return f"waits for approval, {have} (`pier deployment approve {deployment_id}`)"
+                how = f" (`pier deployment override {asked.deployment}`)"
+                return f"{self.name} is frozen until {end:%Y-%m-%d %H:%M} UTC{why}{how}"
+        counted = {name for name in asked.approvals if self.may_approve(name, asked.author)}
+        if len(counted) < self.approvals:
+            others = f" of others than {asked.author}" if self.not_author and asked.author else ""
+            have = f"{len(counted)} of {self.approvals}{others}"
+            return f"waits for approval, {have} (`pier deployment approve {asked.deployment}`)"
         return ""
+
+    def may_approve(self, name: str, author: str) -> bool:
+        return not (self.not_author and name == author)
 
 
 def _in_week(text: str, now: datetime) -> datetime:

@@ -18,6 +18,8 @@ class Label:
     """`v3`"""
     JOB = "pier.job"
     """`pre_deploy`, `post_deploy`, `run`: it runs once and serves nothing."""
+    RUN = "pier.run"
+    """Of a job that somebody asked for: the number of the run."""
     PORTS = "pier.ports"
     """JSON: `[{"name": "web", "port": 8000, "protocol": "http", "service": "notes-dev"}]`"""
     HEALTH = "pier.health"

@@ -15,6 +15,7 @@ from pierhead.model import route as routes
 from pierhead.model.instance import Label
 from pierhead.model.release import Release, engine_name
 from pierhead.model.route import Route
+from pierhead.model.run import Run
 from pierhead.model.step import Step
 from pierhead.release import service
 from pierhead.release.group import Group
@@ -91,6 +92,16 @@ async def _run(ctx: Context, release: Release, hook: str) -> None:
         await _created(ctx, service.job(place, release, files, hook, command))
     except errors.Conflict:
         _log.debug("The hook's engine service exists already.", extra={"release": release.name, "hook": hook})
+
+
+async def run(ctx: Context, release: Release, wanted: Run) -> None:
+    """The run has an engine service. Idempotent. Raises: what the engine refuses, Unavailable."""
+    files = [await _secret(ctx, release, name) for name in release.secrets]
+    place = service.Place(ctx.settings.cluster, ctx.settings.mount)
+    try:
+        await services.create(ctx.engine, service.run(place, release, files, wanted))
+    except errors.Conflict:
+        _log.debug("The run's engine service exists already.", extra={"run": wanted.id})
 
 
 async def _create_one(ctx: Context, release: Release, replicas: int) -> None:

@@ -21,6 +21,7 @@ from pierhead.model.route import REST, Route
 from pierhead.model.step import Step
 from pierhead.release import apply, leaving, observe
 from pierhead.release import jobs as release_jobs
+from pierhead.release import runs as release_runs
 from pierhead.release.book import Book
 from pierhead.release.group import Group, Member, groups
 from pierhead.release.observe import Traffic
@@ -89,9 +90,10 @@ async def cycle(ctx: Context, memory: Memory) -> timedelta:
     if drain.nodes:
         await nodes.proceed(ctx, drain.nodes, is_ready=not drain.staying)
         _log.info("Drains nodes.", extra={"waits": "; ".join(drain.staying)})
+    is_running = await release_runs.look(ctx, there)
     known = {(place.app, place.environment) for place in places}
     ending = [await _end(ctx, there.services[orphan], there) for orphan in there.services.keys() - known]
-    return _MOVING if any(moving) or any(ending) or drain.nodes else _RESTING
+    return _MOVING if any(moving) or any(ending) or drain.nodes or is_running else _RESTING
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from pierhead.model import dot_pier, dubbo
 from pierhead.model.app import Network, Port, Protocol, Spec, service_name
 from pierhead.model.instance import Label
 from pierhead.model.release import Release, engine_name
+from pierhead.model.run import Run
 from pierhead.wire.docker.services import Mount, SecretFile, ServiceSpec, Share
 from pierhead.wire.docker.services import Port as EnginePort
 
 _HARMLESS = "SIGCONT"
 """What the engine sends first to whatever it stops. It does nothing, and tells the agent to drain."""
+_ALONE = timedelta(seconds=20)
+"""How long the container of a run is kept in which nothing runs."""
 _LOG_OPTIONS = {"max-size": "20m", "max-file": "3"}
 
 
@@ -85,6 +89,16 @@ def job(
         stop_signal="",
         stop_grace=release.spec.deploy.stop,
     )
+
+
+def run(place: Place, release: Release, secrets: Sequence[SecretFile], wanted: Run) -> ServiceSpec:
+    """One container of the release for a command that somebody runs once; it only waits where that is watched."""
+    usual = job(place, release, secrets, "run", wanted.command)
+    prefix = "" if place.cluster == "pier" else f"{place.cluster}-"
+    named = replace(
+        usual, name=f"{prefix}run-{release.app}-{wanted.id}", labels={**usual.labels, Label.RUN: str(wanted.id)}
+    )
+    return replace(named, command=dot_pier.waiting(_ALONE), arguments=()) if wanted.is_watched else named
 
 
 def _published(wanted: Spec, one: One | None) -> Sequence[EnginePort]:

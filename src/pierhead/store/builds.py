@@ -16,9 +16,9 @@ _builds = tables.builds
 _OPEN = [BuildState.QUEUED.value, BuildState.RUNNING.value]
 
 
-async def add(db: AsyncConnection, app: str, environment: str, source: str, ref: str) -> Build:
+async def add(db: AsyncConnection, app: str, environment: str, source: str, ref: str, *, author: str = "") -> Build:
     """A queued build."""
-    values = {"app": app, "environment": environment, "source": source, "ref": ref}
+    values = {"app": app, "environment": environment, "source": source, "ref": ref, "author": author[:64]}
     query = (
         sa.insert(_builds).values(**values, state=BuildState.QUEUED.value, created_at=clock.now()).returning(_builds)
     )
@@ -113,4 +113,5 @@ def _build(row: Any) -> Build:
         deployment=row.deployment_id,
         created_at=row.created_at,
         ended_at=row.ended_at,
+        author=row.author,
     )

@@ -33,7 +33,7 @@ class Deployment:
     created_at: datetime
     ended_at: datetime | None
     author: str = ""
-    """Who asked for it; empty: a build."""
+    """Who asked for it, or pushed what it is of; empty: nobody is known."""
     share: int | None = None
     """Percent of the requests that the new release is given; None: each instance counts the same."""
     share_at: datetime | None = None
@@ -41,6 +41,8 @@ class Deployment:
     """The share from which a person let it go on."""
     approvals: tuple[str, ...] = ()
     """Who let it begin."""
+    override: str = ""
+    """Who let it begin in a freeze, and why."""
     hooks: Mapping[str, str] = field(default_factory=dict)
     """`pre_deploy`, `post_deploy` → `succeeded`, or why it failed."""
 
@@ -131,6 +133,12 @@ async def approve(db: AsyncConnection, deployment_id: int, names: Sequence[str])
     return (await db.execute(query.values(approvals=list(names)))).rowcount == 1
 
 
+async def set_override(db: AsyncConnection, deployment_id: int, override: str) -> bool:
+    """Freezes do not hold for it. False when it has ended."""
+    query = sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open()).values(override=override)
+    return (await db.execute(query)).rowcount == 1
+
+
 async def set_hooks(db: AsyncConnection, deployment_id: int, hooks: Mapping[str, str]) -> None:
     query = sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open())
     await db.execute(query.values(hooks=dict(hooks)))
@@ -161,5 +169,6 @@ def _deployment(row: Any) -> Deployment:
         share_at=row.share_at,
         continued=row.continued,
         approvals=tuple(row.approvals),
+        override=row.override,
         hooks=row.hooks,
     )

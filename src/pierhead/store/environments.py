@@ -35,6 +35,7 @@ async def put(db: AsyncConnection, environment: Environment) -> None:
         "replicas": environment.replicas,
         "labels": dict(environment.labels),
         "approvals": environment.approvals,
+        "not_author": environment.not_author,
         "freezes": [{"begin": one.begin, "end": one.end, "reason": one.reason} for one in environment.freezes],
     }
     query = insert(_settings).values(name=environment.name, created_at=clock.now(), **values)
@@ -52,5 +53,6 @@ def _environment(row: Any) -> Environment:
         replicas=row.replicas,
         labels=row.labels,
         approvals=row.approvals,
+        not_author=row.not_author,
         freezes=tuple(Freeze(one["begin"], one["end"], one["reason"]) for one in row.freezes),
     )

@@ -6,12 +6,13 @@ import pytest
 from tests.unit.control.releasing import released, running
 
 from pierhead import appfile
-from pierhead.control import apps, config, deployments, environments, promotion, releases, secrets
+from pierhead.control import apps, builds, config, deployments, environments, promotion, releases, secrets
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model.environment import Environment, Freeze
 from pierhead.model.release import Release
 from pierhead.release import simulate
+from pierhead.store.releases import Image
 
 FILE = """\
 app: notes
@@ -145,6 +146,29 @@ async def test_a_deployment_waits_for_people_and_going_back_does_not(ctx: Contex
     assert (await apps.place(ctx, "notes", "dev")).blocked == ""
     await releases.rollback(ctx, "notes", "dev", 1)
     assert (await apps.place(ctx, "notes", "dev")).blocked == ""
+
+
+async def test_who_pushed_it_does_not_approve_it_and_a_freeze_is_overridden_with_a_reason(ctx: Context) -> None:
+    await dev(ctx)
+    holds = Environment("staging", approvals=1, not_author=True, freezes=(Freeze("2020-01-01", "2120-01-01", "audit"),))
+    await environments.put(ctx, holds)
+    await secrets.put(ctx, "notes", "staging", "KEY", b"x")
+    waiting = await promotion.promote(ctx, "notes", "dev", "staging", "mia")
+    with pytest.raises(errors.Denied, match="mia asked for deployment 2, and staging wants it approved by others"):
+        await deployments.approve(ctx, waiting.id, "mia")
+    await deployments.approve(ctx, waiting.id, "lin")
+    assert "frozen until 2120-01-01 00:00 UTC: audit" in (await apps.place(ctx, "notes", "staging")).blocked
+    with pytest.raises(errors.Invalid, match="Say why"):
+        await deployments.override(ctx, waiting.id, "mia", " ")
+    await deployments.override(ctx, waiting.id, "mia", "a leak")
+    assert (await apps.place(ctx, "notes", "staging")).blocked == ""
+    assert (await deployments.find(ctx, waiting.id)).override == "mia: a leak"
+    built = await builds.request(ctx, "notes", "staging", "https://git.example/notes", "main", author="mia")
+    assert (await builds.claim(ctx), built.author) == (await builds.find(ctx, built.id), "mia")
+    image = Image("registry/notes@sha256:beef", "beef", "A commit", FILE)
+    made = await releases.propose(ctx, built, appfile.read(FILE.encode()).spec("staging"), image)
+    assert made
+    assert made.author == "mia"
 
 
 async def test_environments_are_made_and_removed(ctx: Context) -> None:

@@ -12,10 +12,12 @@ import pytest
 from pierhead.model.app import Deploy, Health, Network, Port, PortMode, Probe, Protocol, Resources, Spec, Volume
 from pierhead.model.instance import Label
 from pierhead.model.release import ImageConfig, Release
+from pierhead.model.run import Run, RunState
 from pierhead.release import service
 from pierhead.wire.docker.services import Mount, document
 from pierhead.wire.docker.services import Port as EnginePort
 
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 PLACE = service.Place("pier", Path("/srv/dot_pier"))
 
 
@@ -101,6 +103,18 @@ def test_a_secret_as_a_variable_is_named_and_never_told() -> None:
     made = service.spec(PLACE, replace(release(spec), image_config=ImageConfig(("app",))), 1, [])
     assert made.env["PIER_SECRET_VARIABLES"] == "DATABASE_URL=database KEY=KEY"
     assert not {"DATABASE_URL", "KEY"} & made.env.keys()
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_a_run_is_a_container_of_the_release_that_ends_by_itself(is_watched: bool) -> None:
+    wanted = Run(7, "notes", "dev", 1, "mia", ("tidy",), {}, is_watched, RunState.WAITING, "", "", None, "", AT, None)
+    made = service.run(PLACE, replace(release(SPEC), image_config=ImageConfig(("entry",))), [], wanted)
+    assert (made.name, made.replicas, made.restart, list(made.ports)) == ("run-notes-7", 1, "none", [])
+    assert (made.labels[Label.JOB], made.labels[Label.RUN]) == ("run", "7")
+    if is_watched:
+        assert (made.command[:3], made.arguments) == (["/.pier/busybox", "sh", "-c"], ())
+    else:
+        assert (made.command, made.arguments) == (["/.pier/init"], ["0", "entry", "tidy"])
 
 
 @pytest.mark.parametrize(
