@@ -99,7 +99,7 @@ async def run(ctx: Context, release: Release, wanted: Run) -> None:
     files = [await _secret(ctx, release, name) for name in release.secrets]
     place = service.Place(ctx.settings.cluster, ctx.settings.mount)
     try:
-        await services.create(ctx.engine, service.run(place, release, files, wanted))
+        await _created(ctx, service.run(place, release, files, wanted))
     except errors.Conflict:
         _log.debug("The run's engine service exists already.", extra={"run": wanted.id})
 
