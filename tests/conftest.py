@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
+
+settings.register_profile("suite", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("suite")
 
 _WHOLE = "tests/e2e/"
 """Its tests share one Pierhead, which costs more to start than to use."""

@@ -122,24 +122,27 @@ def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) 
 
 
 def test_a_command_runs_once_with_config_and_secrets_and_leaves_nothing(pierhead: Pierhead, site: Repository) -> None:
-    told = [str(PIER), "secret", "set", "site", "key"]
-    subprocess.run(told, input=b"v3ry-s3cret\n", env=pierhead.environment, check=True, capture_output=True)
+    for environment in ("dev", "staging"):
+        told = [str(PIER), "secret", "set", "site", "key", "-e", environment]
+        subprocess.run(told, input=b"v3ry-s3cret\n", env=pierhead.environment, check=True, capture_output=True)
+    pierhead.pier("variable", "set", "site", "LEVEL=everywhere", "--later")
     text = (site.folder / "pier.yaml").read_text()
     config = "secret_env: {TOKEN: key}\nenv: {PEER: '${service.site.address}'}\n"
-    site.write("pier.yaml", text + config)
+    site.write("pier.yaml", text + config + "environments: {staging: {ports: {web: {hosts: []}}}}\n")
     site.commit("Have a secret")
-    plan = pierhead.pier("plan", str(site.folder), check=False)
+    address = pierhead.gateway.removeprefix("http://127.0.0.1")
+    plan = pierhead.pier("plan", str(site.folder), "-e", "staging", check=False)
     assert (plan.returncode, "variable TOKEN: nothing → the secret key" in plan.stdout) == (2, True)
+    assert f"variable PEER: nothing → site.staging.localhost{address}" in plan.stdout
     pierhead.pier("deploy", str(site.folder))
     containers = _docker("ps", "--quiet", "--no-trunc").split()
     shown = _docker("inspect", *containers) + _docker("service", "inspect", *_docker("service", "ls", "-q").split())
     assert ("TOKEN=key" in shown, "v3ry-s3cret" in shown) == (True, False)
 
-    script = 'echo "$TOKEN $PEER $MORE"; cat; exit 7'
+    script = 'echo "$TOKEN $PEER $LEVEL $MORE"; cat; exit 7'
     command = [str(PIER), "run", "--env", "MORE=more", "site", "--", "sh", "-c", script]
     ran = subprocess.run(command, input="typed", env=pierhead.environment, capture_output=True, text=True, check=False)
-    address = pierhead.gateway.removeprefix("http://127.0.0.1")
-    assert (ran.returncode, ran.stdout) == (7, f"v3ry-s3cret {HOST}{address} more\ntyped"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (7, f"v3ry-s3cret {HOST}{address} everywhere more\ntyped"), ran.stderr
     detached = json.loads(pierhead.pier("run", "-d", "--json", "site", "sh", "-c", "echo $TOKEN; exit 3").stdout)
     leaving = [str(PIER), "run", "site", "--", "sleep", "1000"]
     with subprocess.Popen(leaving, env=pierhead.environment) as left:
@@ -148,7 +151,7 @@ def test_a_command_runs_once_with_config_and_secrets_and_leaves_nothing(pierhead
     assert left.returncode == 130
 
     until(lambda: all(one["ended_at"] for one in pierhead.json("runs", "site")))
-    newest, by_itself, first = pierhead.json("runs", "site")
+    newest, by_itself, first = pierhead.json("runs", "site")[:3]
     assert (newest["state"], newest["reason"]) == ("failed", "Ended by admin.")
     assert (by_itself["id"], by_itself["exit_code"], by_itself["output"]) == (detached["id"], 3, "[secret key]")
     assert (first["exit_code"], first["command"]) == (7, ["sh", "-c", script])

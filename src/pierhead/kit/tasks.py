@@ -91,7 +91,8 @@ async def unless(interrupted: Coroutine[Any, Any, None], work: Coroutine[Any, An
 async def whole(work: Coroutine[Any, Any, T]) -> T:
     """Runs `work` to its end even when the caller is cancelled meanwhile; the cancellation goes on after it.
 
-    For what must not stop halfway: a transaction that is cancelled may leave the database locked.
+    For what must not be left halfway: a statement that its caller no longer waits for goes on in its thread and keeps
+    the lock; of a build's end that is written, the rest follows.
     """
     task = asyncio.create_task(work)
     try:
