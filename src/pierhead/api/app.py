@@ -26,6 +26,7 @@ from pierhead.api import (
     registry,
     routes,
     runs,
+    tokens,
 )
 from pierhead.api.channel import router as channel_router
 from pierhead.api.channel import sockets as channel_sockets
@@ -74,6 +75,7 @@ def create(context: Context, status: Callable[[], Any], simulate: Simulate) -> F
         nodes.router,
         keys.router,
         runs.router,
+        tokens.router,
         _status,
     ):
         app.include_router(router, prefix="/v1", dependencies=needs_token)

@@ -21,6 +21,7 @@ from pierhead.build import loop as build_loop
 from pierhead.control import rotation
 from pierhead.control.context import Context
 from pierhead.control.keyring import Keyring
+from pierhead.control.tokens import ADMIN
 from pierhead.kit import errors, files, tasks
 from pierhead.release import loop as release_loop
 from pierhead.release import simulate
@@ -65,7 +66,7 @@ async def run(
             certificate_keys=Keyring.kept(home.certificate_key(settings)),
         )
         async with store.write() as db:
-            await tokens.ensure(db, "admin", _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))
+            await tokens.ensure(db, ADMIN, _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))
         await accept(context)
         async with asyncio.TaskGroup() as group:
             group.create_task(_serve(app.create(context, status, simulate.steps), listener, ready), name="api")

@@ -60,6 +60,7 @@ GROUPS: Mapping[str, str] = {
     "registry": "registry",
     "host": "host",
     "node": "node",
+    "token": "token",
 }
 """Group of commands → module."""
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.store import tokens
+from pierhead.store.tokens import Holder
 
+ADMIN = "admin"
+"""Holds the token that is made at the first start."""
 _NODE = "node:"
 """What the names of nodes' tokens begin with in the store."""
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,53}[A-Za-z0-9])?")
@@ -25,6 +29,33 @@ async def node(ctx: Context, token: str) -> str | None:
     """The name of the node whose token it is, if it is one's."""
     name = await _holder(ctx, token)
     return name.removeprefix(_NODE) if name is not None and name.startswith(_NODE) else None
+
+
+async def users(ctx: Context) -> Sequence[Holder]:
+    """Who holds a token of a user, by name."""
+    async with ctx.store.read() as db:
+        return [one for one in await tokens.listing(db) if not one.name.startswith(_NODE)]
+
+
+async def admit(ctx: Context, name: str) -> str:
+    """A new token for a user, shown this once; an older one is refused from now on. Raises: Invalid, Conflict."""
+    if not _NAME.fullmatch(name):
+        raise errors.Invalid(f"{name!r} is no name.", hint="Letters, digits, dots, dashes and underscores, 55 at most.")
+    _check_kept(name)
+    token = secrets.token_urlsafe(_BYTES)
+    async with ctx.store.write() as db:
+        await tokens.ensure(db, name, token)
+    return token
+
+
+async def dismiss(ctx: Context, name: str) -> None:
+    """The user's token is refused from now on. Raises: NotFound, Conflict."""
+    _check_kept(name)
+    if name.startswith(_NODE):
+        raise errors.NotFound(f"There is no user {name!r}.")
+    async with ctx.store.write() as db:
+        if not await tokens.remove(db, name):
+            raise errors.NotFound(f"There is no user {name!r}.", hint="`pier token list` shows them.")
 
 
 async def create(ctx: Context, name: str) -> str:
@@ -57,6 +88,15 @@ async def revoke(ctx: Context, name: str) -> None:
 async def _holder(ctx: Context, token: str) -> str | None:
     async with ctx.store.read() as db:
         return await tokens.holder(db, token) if token else None
+
+
+def _check_kept(name: str) -> None:
+    """Raises: Conflict."""
+    if name == ADMIN:
+        raise errors.Conflict(
+            f"The token of {ADMIN} is the file `token` of the data folder.",
+            hint="Give every person a token of their own.",
+        )
 
 
 def _refusal(name: str) -> errors.PierError:

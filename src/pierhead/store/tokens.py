@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -12,6 +15,12 @@ from pierhead.kit import clock
 from pierhead.store import tables
 
 _tokens = tables.tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    name: str
+    created_at: datetime
 
 
 def digest(token: str) -> str:
@@ -30,6 +39,12 @@ async def holder(db: AsyncConnection, token: str) -> str | None:
     """The name of who holds `token`; None for an unknown one."""
     query = sa.select(_tokens.c.name).where(_tokens.c.digest == digest(token))
     return (await db.execute(query)).scalar_one_or_none()
+
+
+async def listing(db: AsyncConnection) -> Sequence[Holder]:
+    """By name."""
+    rows = await db.execute(sa.select(_tokens.c.name, _tokens.c.created_at).order_by(_tokens.c.name))
+    return [Holder(row.name, row.created_at) for row in rows]
 
 
 async def remove(db: AsyncConnection, name: str) -> bool:
