@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import os
 import signal
@@ -28,14 +29,18 @@ from typing import Any
 from pierhead.gateway import follow, haproxy, layout, render
 from pierhead.gateway.known import Known
 from pierhead.gateway.options import Options
+from pierhead.kit import errors
 from pierhead.testing import consul as real
 from pierhead.testing import ports
-from pierhead.wire.consul import catalog, kv
+from pierhead.wire.consul import catalog
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.gateway import client as gateways
 from pierhead.wire.haproxy import worker
 
 ENDPOINTS = 20
+NODES = 100
+TRANSACTION = 64
+"""Changes that one transaction may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Result:
 
 def registration(service: int, number: int, status: str = "passing") -> dict[str, Any]:
     name, id_ = f"s{service}", f"s{service}-{number}"
-    node = f"n{(service * ENDPOINTS + number) % 100}"
+    node = f"n{(service * ENDPOINTS + number) % NODES}"
     return {
         "Node": node,
         "Address": "127.0.0.1",
@@ -63,19 +68,40 @@ def registration(service: int, number: int, status: str = "passing") -> dict[str
 
 
 async def fill(client: Consul, services: int) -> None:
-    """The catalog has that many services with a route each."""
-    work = [(s, n) for s in range(services) for n in range(ENDPOINTS)]
+    """The catalog has that many services with a route each. Many changes go in one transaction."""
+    nodes = [{"Node": {"Verb": "set", "Node": {"Node": f"n{n}", "Address": "127.0.0.1"}}} for n in range(NODES)]
+    await transact(client, nodes)
+    queue = iter(range(services))
 
-    async def some(part: int) -> None:
-        for service, number in work[part::16]:
-            await catalog.register(client, registration(service, number))
-        for service in range(part, services, 16):
-            document = f'{{"service": "s{service}", "hosts": ["s{service}.test"]}}'
-            await kv.put(client, f"pier/routes/s{service}", document.encode())
+    async def some() -> None:
+        for service in queue:
+            instances = [one for number in range(ENDPOINTS) for one in operations(service, number)]
+            await transact(client, [*instances, route(service)])
 
     async with asyncio.TaskGroup() as group:
-        for part in range(16):
-            group.create_task(some(part))
+        for _ in range(8):
+            group.create_task(some())
+
+
+def operations(service: int, number: int) -> list[dict[str, Any]]:
+    """One instance with its check, as parts of a transaction."""
+    told = registration(service, number)
+    check = {**told["Check"], "Node": told["Node"]}
+    return [
+        {"Service": {"Verb": "set", "Node": told["Node"], "Service": told["Service"]}},
+        {"Check": {"Verb": "set", "Check": check}},
+    ]
+
+
+def route(service: int) -> dict[str, Any]:
+    document = f'{{"service": "s{service}", "hosts": ["s{service}.test"]}}'
+    value = base64.b64encode(document.encode()).decode()
+    return {"KV": {"Verb": "set", "Key": f"pier/routes/s{service}", "Value": value}}
+
+
+async def transact(client: Consul, changes: list[dict[str, Any]]) -> None:
+    for begin in range(0, len(changes), TRANSACTION):
+        await client.put("/v1/txn", changes[begin : begin + TRANSACTION])
 
 
 @asynccontextmanager
@@ -102,7 +128,7 @@ async def wait_until(true: Any, seconds: float) -> None:
         try:
             if await true():
                 return
-        except Exception:  # noqa: BLE001
+        except errors.Unavailable:  # who is asked has yet to start, or to load what it keeps
             await asyncio.sleep(0.1)
         await asyncio.sleep(0.05)
     raise SystemExit("it did not come about in time")
@@ -124,7 +150,9 @@ async def measure(services: int, rounds: int, *, is_real: bool) -> Result:
     http, admin, other, admin2 = ports.free(4)
     async with a_catalog(folder, is_real=is_real) as url, Consul(url, connections=24) as client:
         await wait_until(lambda: catalog.services(client), 30)
+        begin = time.monotonic()
         await fill(client, services)
+        print(f"{services} services x {ENDPOINTS}: filled in {time.monotonic() - begin:.0f} s", file=sys.stderr)
         arguments = ("--catalog", url, "--http", f"127.0.0.1:{http}", "--admin", f"127.0.0.1:{admin}", "--no-keep")
         async with running("gateway", *arguments, "--data", str(folder / "gateway")) as process:
 
