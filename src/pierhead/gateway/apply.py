@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from time import monotonic
 
-from pierhead.gateway import haproxy, layout, loaded, plan, pool, render, slots
+from pierhead.gateway import haproxy, layout, loaded, plan, render, servers
+from pierhead.gateway import maps as maps_
 from pierhead.gateway.access import AccessLog
-from pierhead.gateway.layout import Drawn, Layout, Mode, Pool, Problem
+from pierhead.gateway.layout import Drawn, Layout, Pool, Problem
 from pierhead.gateway.loaded import Homes, Loaded, Records
 from pierhead.gateway.options import Options
 from pierhead.gateway.snapshot import Snapshot
-from pierhead.kit import clock, errors, files
+from pierhead.kit import clock, errors, tasks
 from pierhead.kit.process import Process
 from pierhead.model.step import Plan
-from pierhead.wire.haproxy import master, records, worker
+from pierhead.wire.haproxy import master, worker
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,10 @@ LOOK_POOLS = 64
 """Pools that are read at a time when nothing changes."""
 ADDS_SERVERS = (3, 0)
 """The first HAProxy in which servers that were added at runtime are whole ones."""
+
+
+Newer = Callable[[], Awaitable[Snapshot]]
+"""Waits until something changed, and gives the newest snapshot."""
 
 
 class Proxy:
@@ -70,10 +75,9 @@ class Proxy:
         self.index = 0
         """The catalog's index that is carried out."""
         self._drawn: Drawn | None = None
-        self._actual: dict[str, dict[str, records.Server]] = {}
-        self._maps: dict[str, Mapping[str, str]] = {}
-        self._shall: tuple[object, object, object, dict[str, dict[str, str]]] | None = None
-        """The maps as they are to be, after what they follow from."""
+        self._actual: servers.Found = {}
+        self._maps = maps_.Maps(self.frame)
+        self._newer: Newer | None = None
         self._blocked: dict[int, str] = {}
         self._texts: render.Texts = {}
         self._head: tuple[object, object, str] = (None, None, "")
@@ -90,7 +94,7 @@ class Proxy:
     @property
     def maps(self) -> Mapping[str, Mapping[str, str]]:
         """File → key → where it leads, as HAProxy had it when it was last read."""
-        return self._maps
+        return self._maps.held
 
     @property
     def old_workers(self) -> int:
@@ -116,9 +120,12 @@ class Proxy:
         """Nothing that was read from HAProxy is believed any more: the next `follow` looks at everything."""
         self._drawn = None
 
-    async def follow(self, snapshot: Snapshot) -> None:
-        """HAProxy serves what `snapshot` says. Raises: PierError; then nothing is certain, so `forget` and repeat."""
-        begin = monotonic()
+    async def follow(self, snapshot: Snapshot, newer: Newer | None = None) -> None:
+        """HAProxy serves what `snapshot` says; during a reload also what `newer` says of endpoints.
+
+        Raises: PierError; then nothing is certain, so `forget` and repeat.
+        """
+        begin, self._newer = monotonic(), newer
         if self.process is None:
             await self._raise(snapshot)
         elif self._drawn is None:
@@ -145,11 +152,11 @@ class Proxy:
         if pools:
             await self._read_back(pools, ())
         else:
-            self._maps = await self._all_maps()
+            await self._maps.read(self.loaded)
         if steps := plan.plan(pools, self._actual, self.homes, self.loaded, self._map_plans(wanted)):
             log.warning("HAProxy was changed by somebody else and is set right.", extra={"plan": str(steps)})
             self.repairs += 1
-            await self._command(wanted, pools)
+            await self._command(self._drawn, pools)
 
     async def _raise(self, snapshot: Snapshot) -> None:
         """There is a process, with everything known of it: the one that still runs, or a new one."""
@@ -172,19 +179,11 @@ class Proxy:
         told, self.homes = await asyncio.to_thread(self._records.read, info.description)
         self.loaded = replace(told, can_add=_version(info.version) >= ADDS_SERVERS)
         self._old = (await master.processes(self.frame.master)).old
-        await self._read_all()
-        self._maps = await self._all_maps()
+        self._actual = await servers.every(self.frame)
+        await self._maps.read(self.loaded)
         if not self.loaded.mark:
             ports = [name.removeprefix("port:") for name in await worker.frontends(self.frame.worker) if ":" in name]
             self.loaded = Loaded(ports=tuple(int(port) for port in ports if port.isdecimal()))
-
-    async def _all_maps(self) -> dict[str, Mapping[str, str]]:
-        folder = self.frame.folder
-        return {name: await worker.entries(self.frame.worker, folder / name) for name in self.loaded.maps}
-
-    async def _read_all(self) -> None:
-        text = await worker.servers_text(self.frame.worker)
-        self._actual = await asyncio.to_thread(lambda: _by_backend(records.read_servers(text)))
 
     def _draw(self, snapshot: Snapshot) -> Layout:
         """The layout, without those ports that are new and taken by another program."""
@@ -214,12 +213,13 @@ class Proxy:
         obstacle = self._obstacle() if cause else ""
         self.waiting = f"{cause} ({obstacle})" if obstacle else cause
         if cause and not obstacle:
-            await self._reload(wanted, cause, changed)
-            self.waiting, is_done = "", True
-        else:
-            is_done = await self._command(wanted, changed)
-        self.layout, self._drawn = wanted, Drawn(snapshot, wanted)
-        return is_done
+            await self._reload(Drawn(snapshot, wanted), cause, changed)
+            self.waiting = ""
+            return True
+        return await self._command(Drawn(snapshot, wanted), changed)
+
+    def _done(self, drawn: Drawn) -> None:
+        self.layout, self._drawn = drawn.layout, drawn
 
     async def _settle(self, wanted: Layout) -> None:
         """New pools have a spare backend as far as there are any, and this is on disk before anything leads there."""
@@ -265,45 +265,82 @@ class Proxy:
         await asyncio.to_thread(self._records.write, told)
         return texts, told
 
-    async def _reload(self, wanted: Layout, cause: str, changed: Sequence[Pool]) -> None:
-        """A worker with `wanted` serves, less what HAProxy refuses. What a file cannot say is said to it afterwards."""
-        texts, told = await self._written(wanted)
-        await haproxy.reload(self.options, self.frame, texts)
+    async def _reload(self, drawn: Drawn, cause: str, changed: Sequence[Pool]) -> None:
+        """A worker with `drawn` serves, less what HAProxy refuses. What a file cannot say is said to it afterwards."""
+        texts, told = await self._written(drawn.layout)
+        now = await self._replace(texts, told, drawn)
         self.reloads += 1
         self._reloaded_at = clock.now()
         log.info("Reloaded HAProxy.", extra={"plan": f"reload haproxy: {cause}"})
-        self.loaded, self._maps = told, {**render.maps(wanted, {})}
+        self.loaded = told
+        self._maps.loaded_with(drawn.layout)
         self.homes.moved(is_forgotten=not self._old)
         await asyncio.to_thread(self._records.write_homes, told.mark, self.homes)
         processes = await master.processes(self.frame.master)
         self._pid, self._old = processes.worker, processes.old
         await asyncio.to_thread(self._records.keep_only, told.mark)
-        await self._read_all()
-        await self._retire(wanted, changed)
-        pools = list(wanted.pools.values())
+        self._actual = await servers.every(self.frame)
+        await servers.retire(self.frame, self._old, [*changed, *_others(drawn, now)], self.homes)
+        pools = list(now.layout.pools.values())
         rest = await asyncio.to_thread(plan.plan, pools, self._actual, self.homes, self.loaded)
-        if rest and (drift := await self._send(wanted, rest, _touched(rest, pools, self.homes), ())):
+        if rest and (drift := await self._send(now.layout, rest, _touched(rest, pools, self.homes), ())):
             raise errors.Broken(f"HAProxy does not do as it was told: {drift.steps[0]}")
+        self._done(now)
 
-    async def _command(self, wanted: Layout, changed: Sequence[Pool]) -> bool:
+    async def _replace(self, texts: Mapping[str, str], told: Loaded, drawn: Drawn) -> Drawn:
+        """A new worker serves `texts`. What HAProxy is to be by then is returned: endpoints changed meanwhile.
+
+        Raises: Invalid, Unavailable.
+        """
+        latest = [drawn]
+        reloading = haproxy.reload(self.options, self.frame, texts)
+        if self._newer:
+            await tasks.unless(self._tell(self._newer, latest, told), reloading)
+        else:
+            await reloading
+        return latest[0]
+
+    async def _tell(self, newer: Newer, latest: list[Drawn], told: Loaded) -> None:
+        """Whoever takes requests during a reload hears of endpoints that change, until cancelled.
+
+        That is the old worker, or the new one already: what either of them does not hear is made up for afterwards.
+        """
+        while True:
+            snapshot = await newer()
+            before, latest[0] = latest[0], layout.overtake(latest[0], snapshot, told.sizes)
+            self.aim = latest[0].layout
+            pools = [one for one in _others(before, latest[0]) if self.homes.backend(one.name) in self.loaded.sizes]
+            steps = plan.plan(pools, self._actual, self.homes, self.loaded)
+            try:
+                await self._run(steps)
+                self._actual |= await servers.of(self.frame, pools, self.homes)
+            except errors.Unavailable as error:
+                log.debug("HAProxy was not told during its reload.", extra={"reason": error.message})
+                continue
+            if steps:
+                log.info("Changed HAProxy.", extra={"plan": f"while it is reloaded: {steps}".replace("\n", "; ")})
+
+    async def _command(self, drawn: Drawn, changed: Sequence[Pool]) -> bool:
         """The pools that changed, and the maps, are as they are to be. False: nothing had to be done."""
+        wanted = drawn.layout
         there = [one for one in changed if self.homes.backend(one.name) in self.loaded.sizes]
         maps = self._map_plans(wanted)
         steps = plan.plan(there, self._actual, self.homes, self.loaded, maps)
-        if not steps:
-            return False
-        if drift := await self._send(wanted, steps, _touched(steps, there, self.homes), maps):
-            await self._reload(wanted, f"drift: {drift.steps[0]}", changed)
-        return True
+        drift = await self._send(wanted, steps, _touched(steps, there, self.homes), maps) if steps else steps
+        if drift:
+            await self._reload(drawn, f"drift: {drift.steps[0]}", changed)
+        else:
+            self._done(drawn)
+        return bool(steps)
 
     async def _send(self, wanted: Layout, steps: Plan, pools: Sequence[Pool], maps: Sequence[plan.Map]) -> Plan:
         """The steps were sent and HAProxy was asked what it has now. What is still missing is returned."""
         changed = [one for one in maps if not one.is_met_by(one.now)]
         if changed:
-            await asyncio.to_thread(_write_maps, changed)
+            await asyncio.to_thread(maps_.write, changed)
         await self._run(steps)
         log.info("Changed HAProxy.", extra={"plan": str(steps).replace("\n", "; ")})
-        await self._retire(wanted, pools)
+        await servers.retire(self.frame, self._old, pools, self.homes)
         await self._read_back(pools, changed)
         return plan.plan(pools, self._actual, self.homes, self.loaded, self._map_plans(wanted))
 
@@ -320,65 +357,21 @@ class Proxy:
 
     async def _read_back(self, pools: Iterable[Pool], maps: Iterable[plan.Map]) -> None:
         """What HAProxy has of these is known."""
-        backends = [self.homes.backend(one.name) for one in pools]
-        if backends:
-            self._actual |= _by_backend(await worker.servers_of(self.frame.worker, backends))
-        for one in maps:
-            found = await self._entries(one) if one.is_replaced else await self._asked(one)
-            self._maps[one.file.name] = one.wanted if one.is_met_by(found) else found
-
-    async def _entries(self, one: plan.Map) -> dict[str, str]:
-        return await worker.entries(self.frame.worker, one.file)
-
-    async def _asked(self, one: plan.Map) -> dict[str, str]:
-        """The map, of which only those entries are asked for that were to change."""
-        found = dict(one.now)
-        for key in one.differing:
-            value = await worker.entry(self.frame.worker, one.file, key)
-            found.pop(key, None)
-            found |= {key: value} if value is not None else {}
-        return found
+        self._actual |= await servers.of(self.frame, pools, self.homes)
+        await self._maps.read_back(maps)
 
     def _map_plans(self, wanted: Layout) -> list[plan.Map]:
-        """Each map as it is and as it shall be, with nothing that leads where there is no backend yet."""
-        basis = (wanted.structure, self.loaded, dict(self.homes.of))
-        if self._shall is None or self._shall[0] is not basis[0] or self._shall[1:3] != basis[1:]:
-            sizes, shall = self.loaded.sizes, render.maps(wanted, self.homes.of)
-            for name in render.TO_POOLS:
-                shall[name] = {key: to for key, to in shall[name].items() if to in sizes}
-            self._shall = (*basis, shall)
-        folder, shall = self.frame.folder, self._shall[3]
-        names = self.loaded.maps
-        return [
-            plan.Map(folder / name, self._maps.get(name, {}), shall[name], name in render.IN_ORDER) for name in names
-        ]
-
-    async def _retire(self, wanted: Layout, pools: Sequence[Pool]) -> None:
-        """Workers that only finish what they have send nothing new to a server that is to get nothing new."""
-        for pid in self._old if pools else ():
-            backends = {name: one for one in pools for name in self.homes.everywhere(one.name)}
-            loads = await master.loads(self.frame.master, pid, backends)
-            commands = [command for load in loads for command in _retirement(backends.get(load.backend), load)]
-            await master.run(self.frame.master, pid, commands)
+        return self._maps.plans(wanted, self.loaded, self.homes)
 
 
-def _retirement(found: Pool | None, load: records.Load) -> list[str]:
-    if found is None or load.address == pool.EMPTY:
-        return []
-    ready = {address(server.key) for server in found.servers if server.key and server.mode == Mode.READY}
-    if load.address in ready:
-        return []
-    return [worker.set_state(f"{load.backend}/{load.name}", Mode.MAINT if found.policy.sticky else Mode.DRAIN)]
+def _others(before: Drawn, now: Drawn) -> list[Pool]:
+    """The pools of `now` that `before` had otherwise."""
+    return [pool for name, pool in now.layout.pools.items() if before.layout.pools.get(name) is not pool]
 
 
 def _touched(steps: Plan, pools: Iterable[Pool], homes: Homes) -> list[Pool]:
     backends = {step.target.split("/")[0] for step in steps.steps}
     return [one for one in pools if homes.backend(one.name) in backends]
-
-
-def _write_maps(maps: Iterable[plan.Map]) -> None:
-    for one in maps:
-        files.replace(one.file, render.text_of(one.wanted), durable=False)
 
 
 def _version(text: str) -> tuple[int, int]:
@@ -387,16 +380,3 @@ def _version(text: str) -> tuple[int, int]:
     return (
         (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdecimal() and parts[1].isdecimal() else (0, 0)
     )
-
-
-def address(key: slots.Key) -> str:
-    """As HAProxy shows it."""
-    host, port = key
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _by_backend(servers: Iterable[records.Server]) -> dict[str, dict[str, records.Server]]:
-    found: dict[str, dict[str, records.Server]] = {}
-    for server in servers:
-        found.setdefault(server.backend, {})[server.name] = server
-    return found

@@ -151,6 +151,28 @@ def draw(snapshot: Snapshot, held: Held, blocked: Blocked, before: Drawn | None 
     return Layout(pools, before.layout.structure, draft, snapshot.material)
 
 
+def overtake(before: Drawn, now: Snapshot, sizes: Mapping[str, int]) -> Drawn:
+    """`before` with the endpoints of `now`, as far as these need no slot more.
+
+    Routes stay what they were. `sizes`: pool → its slots.
+    """
+    old = before.snapshot.endpoints
+    fresh = {name: found for name, found in now.endpoints.items() if name in old and old[name] is not found}
+    found = _with_endpoints(before, fresh)
+    pools = (found.layout.pools[pool] for service in fresh for pool in before.layout.draft.pools_of.get(service, ()))
+    grown = {pool.service for pool in pools if len(pool.servers) > sizes.get(pool.name, 0)}
+    if not grown:
+        return found
+    return _with_endpoints(before, {name: value for name, value in fresh.items() if name not in grown})
+
+
+def _with_endpoints(before: Drawn, fresh: Mapping[str, tuple[Endpoint, ...]]) -> Drawn:
+    if not fresh:
+        return before
+    snapshot = replace(before.snapshot, endpoints={**before.snapshot.endpoints, **fresh})
+    return Drawn(snapshot, draw(snapshot, {}, before.layout.draft.blocked, before))
+
+
 def _concerned(before: Snapshot, now: Snapshot, draft: Draft) -> Iterator[str]:
     """The pools whose endpoints are others than before."""
     if before.endpoints is now.endpoints:

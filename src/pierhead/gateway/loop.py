@@ -15,6 +15,7 @@ from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.options import Options
 from pierhead.gateway.quarantine import Quarantine
+from pierhead.gateway.snapshot import Snapshot
 from pierhead.kit import clock, errors, process
 from pierhead.kit.backoff import Backoff
 from pierhead.kit.tasks import Signal
@@ -95,12 +96,20 @@ async def _drive(proxy: Proxy, known: Known) -> None:
     await _until_usable(known, FIRST_ANSWER if haproxy.find(proxy.frame) else FIRST_GUESS)
     backoff, quarantine = Backoff(limit=timedelta(seconds=10)), Quarantine(proxy.options, proxy.frame)
     known.changed.set()
+    is_overtaken = False
+
+    async def newer() -> Snapshot:
+        nonlocal is_overtaken
+        is_overtaken = True
+        await known.changed.wait()
+        return quarantine.passed(known.snapshot)
+
     while True:
         is_changed = await known.changed.wait(LOOK)
         try:
             if not is_changed:
                 await proxy.look()
-            await proxy.follow(quarantine.passed(known.snapshot))
+            await proxy.follow(quarantine.passed(known.snapshot), newer)
         except errors.PierError as error:
             if isinstance(error, errors.Invalid) and await quarantine.search(known.snapshot):
                 known.changed.set()
@@ -114,6 +123,9 @@ async def _drive(proxy: Proxy, known: Known) -> None:
             continue
         proxy.failure = ""
         backoff.succeeded()
+        if is_overtaken:  # what came during a reload may need more than was done for it, or came too late
+            is_overtaken = False
+            known.changed.set()
 
 
 async def _until_usable(known: Known, limit: timedelta) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pierhead.gateway import apply
+from pierhead.gateway import slots
 from pierhead.gateway.layout import WITH_HOSTS, Pool
 from pierhead.wire.haproxy import records
 
@@ -40,7 +40,7 @@ class Meter:
         """What a worker says of a pool is counted, if it was not before."""
         for server in pool.servers:
             if server.key and server.endpoints:
-                self._releases[pool.service, apply.address(server.key)] = server.endpoints[0].release
+                self._releases[pool.service, slots.address(server.key)] = server.endpoints[0].release
         for load in loads:
             key = (pid, load.backend or pool.name, load.name)
             before = self._seen.get(key)

@@ -23,6 +23,12 @@ DEFAULT_WEIGHT = 100
 """Of a release that a route gives no weight."""
 
 
+def address(key: Key) -> str:
+    """As HAProxy shows it."""
+    host, port = key
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def size(current: int, needed: int) -> int:
     """The slots that a pool has from now on: `current`, doubled until `needed` fit. Never fewer than it has."""
     found = max(current, LEAST)

@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp import web
 
 import pierhead
-from pierhead.gateway import apply, explain, listing, metrics, plan, render
+from pierhead.gateway import explain, listing, metrics, plan, render, slots
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.layout import Mode, Pool, Server
@@ -184,8 +184,8 @@ def _seen(
         release=endpoint.release,
         state=STATES[plan.mode(actual)] if actual and is_there else "down",
         weight=actual.weight if actual and is_there else 0,
-        requests=sums.get(apply.address(key), (0, 0))[0],
-        failed=sums.get(apply.address(key), (0, 0))[1],
+        requests=sums.get(slots.address(key), (0, 0))[0],
+        failed=sums.get(slots.address(key), (0, 0))[1],
         error=endpoint.output if endpoint.state == State.UNHEALTHY else "",
     )
 

@@ -122,3 +122,20 @@ def test_plain_tcp_refuses_what_only_http_has() -> None:
     assert reasons(found) == ["q: tcp carries no HTTP: sticky cannot be set"]
     found = draw(Route("g", "rpc", Protocol.GRPC, hosts=("g.test",), policy=Policy(body_limit=1)))
     assert reasons(found) == ["g: grpc does not say how large a message is: body_limit cannot be set"]
+
+
+def test_during_a_reload_endpoints_change_as_far_as_they_need_nothing_of_another_file() -> None:
+    routes = {name: Route(name, name, hosts=(f"{name}.test",)) for name in ("notes", "shop")}
+    first = Snapshot(routes, {}, {name: (endpoint("one"),) for name in routes})
+    before = Drawn(first, layout.draw(first, {}, {}))
+    more = {**routes, "new": Route("new", "new", hosts=("new.test",))}
+    drains = (endpoint("one", state=State.DRAINING), endpoint("two", 81))
+    many = tuple(endpoint(str(number), number) for number in range(1, 10))
+    now = Snapshot(more, {}, {"notes": drains, "shop": many, "new": many})
+    found = layout.overtake(before, now, {"http:notes": 8, "http:shop": 8})
+    seated = {server.key: server.mode for server in found.layout.pools["http:notes"].servers if server.key}
+    assert seated == {("10.0.0.1", 80): Mode.DRAIN, ("10.0.0.1", 81): Mode.READY}
+    assert found.layout.pools["http:shop"] is before.layout.pools["http:shop"]
+    assert list(found.layout.pools) == ["http:notes", "http:shop"]
+    assert layout.draw(now, {}, {}, found).pools["http:notes"] is found.layout.pools["http:notes"]
+    assert layout.overtake(before, replace(now, endpoints=first.endpoints), {}) is before
