@@ -70,7 +70,7 @@ async def main(count: int, starts: int) -> None:
                     names.append(await _container(place, f"steady-{number}"))
                     await containers.start(engine, names[-1])
                 async with _program(*_agent(place, url)) as agent:
-                    await _until(lambda: _holds(place, f"steady-{count - 1}"), 60)
+                    await _until(lambda: _holds(place, f"steady-{count - 1}"), 180)
                     delays = await _delays(place, names)
                     ours = await _measured(place, agent, _ours(place), names, starts)
                 found = shutil.which("traefik", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -79,7 +79,7 @@ async def main(count: int, starts: int) -> None:
                     api = ports.free(1)[0]
                     async with _program(found, *_traefik(place, api)) as traefik, aiohttp.ClientSession() as session:
                         known = _theirs(session, api)
-                        await _until(lambda: known(f"steady-{count - 1}"), 60)
+                        await _until(lambda: known(f"steady-{count - 1}"), 180)
                         theirs = await _measured(place, traefik, known, names, starts)
                 _print(count, ours, theirs, delays)
             finally:
@@ -197,7 +197,7 @@ async def _catalog(folder: Path) -> AsyncIterator[str]:
     port = ports.free(1)[0]
     async with _program(*PIER, "catalog", "--listen", f"127.0.0.1:{port}", "--data", str(folder / "catalog")):
         async with Consul(f"http://127.0.0.1:{port}") as consul:
-            await _until(lambda: _answers(consul), 30)
+            await _until(lambda: _answers(consul), 120)
         yield f"http://127.0.0.1:{port}"
 
 

@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from pierhead.agent import host_state
 from pierhead.agent.options import NO_ENGINE
+from pierhead.boot import other_nodes
 from pierhead.cli import main
 from pierhead.model.instance import Meta, State
 from pierhead.wire.consul import agent
@@ -127,6 +128,16 @@ async def test_an_invalid_file_is_left_out_and_told_and_the_others_live(machine:
         return [found["state"] for found in machine.says()["services"]] == ["passing"]
 
     await until(is_told, what="what is wrong is told")
+    elsewhere: list[str] = []
+    following = asyncio.ensure_future(  # noqa: TID251
+        other_nodes.follow(one.catalog, "another", elsewhere.append)
+    )
+
+    async def says(text: str) -> bool:
+        return elsewhere[-1:] == [text]
+
+    wrong = "bad.yaml:2 services.bad.port: is needed and 1 more (`pier host check`)"
+    await until(lambda: says(f"{one.options.node_name}: {wrong}"), what="other nodes hear it")
     await until(is_listed, what="its state is told")
     listed = await machine.host("list", "--json")
     assert listed.exit_code == 0, listed.stderr
@@ -150,6 +161,8 @@ async def test_an_invalid_file_is_left_out_and_told_and_the_others_live(machine:
 
     await until(is_told_too, what="it is told")
     await one.stop()
+    await until(lambda: says(""), what="an agent that has left says nothing")
+    following.cancel()
     machine.write("bad.yaml", f"services: {{bad: {{port: {other}}}}}")
     await one.start()
     await one.passes("bad")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pierhead.agent.endpoint import Node
 from pierhead.kit import errors
+from pierhead.model.host import PROBLEMS
 from pierhead.wire.consul import kv, session
 from pierhead.wire.consul.client import Consul, segment
 
@@ -31,6 +32,7 @@ class Claim:
         self._node = node
         self._mark = {"id": node.id, "machine": platform.node(), "data": str(data.resolve())}
         self._session = ""
+        self._told = ""
 
     async def keep(self, consul: Consul) -> None:
         """Nobody else has this identity. Raises: Conflict (a live agent has it), Unavailable."""
@@ -39,8 +41,20 @@ class Claim:
         self._session = await session.create(
             consul, name=f"agent {self._node.name}", ttl=TTL, lock_delay=timedelta(), behavior="delete"
         )
+        self._told = ""
         for key in (f"{_PREFIX}/id/{self._node.id}", f"{_PREFIX}/name/{segment(self._node.name)}"):
             await self._take(consul, key)
+
+    async def tell(self, consul: Consul, problem: str) -> None:
+        """The catalog has what is wrong with this node's files, as long as the claim holds; empty: nothing is."""
+        if problem == self._told:
+            return
+        key = f"{PROBLEMS}{segment(self._node.name)}"
+        if problem:
+            await kv.put(consul, key, problem.encode(), acquire=self._session)
+        else:
+            await kv.delete(consul, key)
+        self._told = problem
 
     async def leave(self, consul: Consul) -> None:
         """The claim has lapsed."""

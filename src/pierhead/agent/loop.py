@@ -205,6 +205,7 @@ class _Agent:
     async def _compare(self) -> None:
         """What the catalog holds otherwise than expected, or could not be told, is settled again."""
         await self._claim.keep(self._consul)
+        await self._claim.tell(self._consul, self._problems["services"])
         version, is_first = self._mirror.version, not self._mirror.is_known
         differs = self._mirror.read(await self._reader.held(), version)
         again, self._unsettled = differs | self._unsettled, set()

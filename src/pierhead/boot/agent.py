@@ -12,7 +12,7 @@ from pathlib import Path
 from pierhead.agent import channel, loop
 from pierhead.agent.endpoint import Node
 from pierhead.agent.options import Options
-from pierhead.boot import catalog, home
+from pierhead.boot import catalog, home, other_nodes
 from pierhead.boot.supervise import Report
 from pierhead.kit import address
 from pierhead.settings import Settings
@@ -37,7 +37,15 @@ async def run(settings: Settings, report: Report) -> None:
         data=given.data,
         retry=_SOON,
     )
-    await loop.run(given, voice.hear, _dialling(dialled, lambda problem: voice.hear(problem, "server")))
+    beside = _dialling(dialled, lambda problem: voice.hear(problem, "server"))
+
+    async def both(node: Node) -> None:
+        async with catalog.client(settings) as consul, asyncio.TaskGroup() as group:
+            group.create_task(beside(node), name="channel")
+            others = other_nodes.follow(consul, node.name, lambda problem: voice.hear(problem, "other nodes"))
+            group.create_task(others, name="other nodes")
+
+    await loop.run(given, voice.hear, both)
 
 
 class _Voice:

@@ -157,10 +157,15 @@ def _one(state: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return known[name]
 
 
+def _is_one_of(one: Mapping[str, Any], states: Sequence[str]) -> bool:
+    """One that is critical without a reason was not asked yet."""
+    return one["state"] in states and (one["state"] != "critical" or bool(one["reason"]))
+
+
 async def _until(folder: Path, name: str, states: Sequence[str]) -> None:
     """The agent says that the service is in one of the states. Raises: Unavailable (the agent is gone)."""
     said, begin = "", time.monotonic()
-    while (one := _one(host_state.read(folder), name))["state"] not in states:
+    while not _is_one_of(one := _one(host_state.read(folder), name), states):
         if not identity.is_held(folder):
             raise errors.Unavailable(
                 f"The agent in {folder} ended meanwhile.", hint="The wish stays: it goes on when the agent does."

@@ -12,6 +12,8 @@ INSTANCE_PREFIX = "host:"
 """How the instance of a host service is named in the catalog's Meta: `host:<name>`. A container's id has no colon."""
 RELEASE = "host"
 """The release that a route's weights call a host service by, unless its file gives another."""
+PROBLEMS = "pier/agents/problem/"
+"""Where the catalog has, by node, what its agent says is wrong with its files; as long as that agent lives."""
 DRAIN = timedelta(seconds=30)
 """How long a host service that leaves is waited for, unless its file says otherwise."""
 
