@@ -55,7 +55,7 @@ def test_a_command_of_the_guide_is_there_with_its_parameters(text: str) -> None:
 def _parse(words: list[str]) -> None:
     command = get_command(main.app)
     context = typer.Context(command, info_name="pier")
-    while words and isinstance(command, typer.core.TyperGroup):
+    while words and not words[0].startswith("-") and isinstance(command, typer.core.TyperGroup):
         found = command.get_command(context, words[0])
         assert found is not None, words
         command, words = found, words[1:]

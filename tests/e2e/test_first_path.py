@@ -121,6 +121,17 @@ def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) 
     assert "GET /" in pierhead.pier("logs", "site", "--tail", "200").stdout
 
 
+def test_a_person_leads_a_name_of_their_own_to_a_service(pierhead: Pierhead, site: Repository) -> None:
+    own = ("--service", "site-dev", "--host", "own.localhost", "--set", "sticky=true")
+    assert pierhead.json("routes", "add", "own", *own)["sticky"]
+    until(lambda: ask(pierhead.gateway, "own.localhost")[0] == 200)
+    wrong = pierhead.pier("routes", "add", "b", *own, "--set", "stick=true", check=False)
+    assert wrong.returncode == 2
+    assert "stick: there is no such field (did you mean sticky?)" in wrong.stderr
+    assert pierhead.json("routes", "remove", "own") == {"removed": "own"}
+    until(lambda: ask(pierhead.gateway, "own.localhost")[0] == 404)
+
+
 def test_a_command_runs_once_with_config_and_secrets_and_leaves_nothing(pierhead: Pierhead, site: Repository) -> None:
     for environment in ("dev", "staging"):
         told = [str(PIER), "secret", "set", "site", "key", "-e", environment]

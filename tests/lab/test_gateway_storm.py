@@ -15,11 +15,12 @@ import pytest
 from tests.lab.gateway_lab import Lab, free_port, lab, until
 
 from pierhead.gateway import apply
+from pierhead.kit import errors
 from pierhead.testing import steady
 from pierhead.wire.haproxy import master
 
-HOST, CHANGES, MOST_OLD = "notes.test", 50, 3
-DRAIN = timedelta(seconds=6)
+HOST, CHANGES, MOST_OLD = "notes.test", 50, 2
+DRAIN = timedelta(seconds=4)
 
 
 @pytest.mark.timeout(240)
@@ -39,26 +40,29 @@ async def test_fifty_changes_in_two_seconds_are_few_reloads_and_lose_nothing(
             watching(gateway) as seen,
             holding(gateway) as held,
         ):
-            ports = await storm(gateway)
+            ports = await storm(gateway, seen)
             for port in ports:
                 await until(lambda port=port: leads(gateway, port), 90)  # type: ignore[misc]
             await until(gateway.has_nothing_pending, 60)
         assert not sent.failed, sent
-        assert max(seen) == MOST_OLD
+        assert max(old for old, _ in seen) == MOST_OLD
         assert held
         assert min(held) > DRAIN.total_seconds() - 1, "a connection was cut before its time"
         told = await gateway.status()
         assert told["problems"] == []
-        assert told["haproxy"]["reloads"] <= min(CHANGES // 3, time.monotonic() - begin)
+        assert told["haproxy"]["reloads"] <= time.monotonic() - begin + 1, "they are a second apart"
         processes = await master.processes(gateway.options.run / "master.sock")
         assert (processes.reloads, processes.failed) == (told["haproxy"]["reloads"], 0)
 
 
-async def storm(gateway: Lab) -> list[int]:
-    """A port more, fifty times, and each is another route's."""
-    ports = [free_port() for _ in range(CHANGES)]
-    for number, port in enumerate(ports):
-        await gateway.route(f"port-{number}", service="notes-dev", service_port=port)
+async def storm(gateway: Lab, seen: list[tuple[int, bool]]) -> list[int]:
+    """A port more, fifty times in two seconds, and then until it is shown that no reload may come for a while."""
+    ports = list[int]()
+    begin = time.monotonic()
+    while len(ports) < CHANGES or not any(waits for _, waits in seen):
+        assert time.monotonic() - begin < 60, "it is not shown that a reload waits"
+        ports.append(free_port())
+        await gateway.route(f"port-{len(ports)}", service="notes-dev", service_port=ports[-1])
         await asyncio.sleep(2 / CHANGES)
     return ports
 
@@ -72,15 +76,17 @@ async def leads(gateway: Lab, port: int) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def watching(gateway: Lab) -> AsyncIterator[list[int]]:
-    """The workers that only finish, by what `/v1/status` says again and again."""
-    seen = list[int]()
+async def watching(gateway: Lab) -> AsyncIterator[list[tuple[int, bool]]]:
+    """The workers that only finish, and whether a reload waits for them, as `/v1/status` says again and again."""
+    seen = list[tuple[int, bool]]()
 
     async def look() -> None:
         while True:
-            said: dict[str, Any] = await gateway.status()
-            assert said["haproxy"]["workers"] <= said["haproxy"]["old_workers"] + 1
-            seen.append(said["haproxy"]["old_workers"])
+            with contextlib.suppress(errors.Unavailable):  # a machine that is too busy to answer in time
+                said: dict[str, Any] = await gateway.status()
+                assert said["haproxy"]["workers"] <= said["haproxy"]["old_workers"] + 1
+                waits = any("new routes wait for a reload" in problem["reason"] for problem in said["problems"])
+                seen.append((said["haproxy"]["old_workers"], waits))
             await asyncio.sleep(0.02)
 
     async with cancelled_at_the_end(look()):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -134,15 +136,17 @@ async def says(gateway: Lab, state: str, catalog: str) -> bool:
 async def test_no_request_fails_during_twenty_endpoint_changes_and_five_reloads(gateway: Lab) -> None:
     await gateway.start()
     first = await notes(gateway, "b0")
+    scraped = list[dict[str, int]]()
     stop, failures, counts = asyncio.Event(), list[str](), [0, 0]
     load = [
         asyncio.ensure_future(kind(gateway, stop, failures, counts))  # noqa: TID251
         for kind in (keep_alive, short, keep_alive, short)
     ]
+    load.append(asyncio.ensure_future(scrape(gateway, stop, scraped)))  # noqa: TID251
     present = [first]
     for number in range(1, 21):
         newest = await gateway.backend(f"b{number}")
-        await gateway.register("notes-dev", newest)
+        await gateway.register("notes-dev", newest, release=f"v{number}")
         await until(lambda one=newest: gateway.is_in("ready", "notes-dev", one))  # type: ignore[misc]
         oldest = present.pop(0)
         present.append(newest)
@@ -159,7 +163,31 @@ async def test_no_request_fails_during_twenty_endpoint_changes_and_five_reloads(
     await asyncio.wait(load)
     assert failures == [], f"of {sum(counts)} requests"
     print(f"{sum(counts)} requests, 0 failed, {await gateway.reloads()} reloads")  # noqa: T201
+    print(f"{sum(scraped[-1].values())} of them counted by release")  # noqa: T201
     await until(lambda: has_reloaded_often(gateway, 5))
+    counts_are_true(scraped, sum(counts))
+
+
+def counts_are_true(scraped: list[dict[str, int]], requests: int) -> None:
+    """What the metrics say of each release never shrinks, whatever is reloaded, and together it is all there was."""
+    for before, after in itertools.pairwise(scraped):
+        assert all(after[release] >= count for release, count in before.items())
+    assert len(scraped[-1]) == 21
+    assert requests * 0.98 < sum(scraped[-1].values()) <= requests + 30  # those of the beginning are not counted here
+
+
+async def scrape(gateway: Lab, stop: asyncio.Event, found: list[dict[str, int]]) -> None:
+    """Release → its requests, again and again, and at the end."""
+    line = r'^pierhead_gateway_release_requests_total{service="notes-dev",release="(.*?)",.*} (\d+)$'
+    is_over = False
+    while not is_over:
+        is_last = stop.is_set()
+        async with gateway.session.get(f"{gateway.admin}/metrics") as response:
+            text = await response.text()
+        if response.status == 200:  # in the middle of a reload HAProxy may not answer
+            found.append({name: int(count) for name, count in re.findall(line, text, re.MULTILINE)})
+            is_over = is_last
+        await asyncio.sleep(0.3)
 
 
 async def has_reloaded_often(gateway: Lab, times: int) -> bool:

@@ -27,8 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "promote": "promote",
     "scale": "apps",
     "remove": "apps",
-    "routes": "routes",
-    "maintenance": "routes",
+    "maintenance": "maintenance",
     "logs": "instances",
     "exec": "instances",
     "run": "run",
@@ -45,6 +44,7 @@ COMMANDS: Mapping[str, str] = {
 """Command → module of this package, in the order in which help shows them."""
 
 GROUPS: Mapping[str, str] = {
+    "routes": "routes",
     "builds": "builds",
     "deployment": "deployment",
     "release": "release",

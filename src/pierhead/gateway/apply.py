@@ -19,6 +19,7 @@ from pierhead.gateway.access import AccessLog
 from pierhead.gateway.layout import Drawn, Layout, Pool, Problem
 from pierhead.gateway.loaded import Homes, Loaded, Records
 from pierhead.gateway.options import Options
+from pierhead.gateway.reader import Reader
 from pierhead.gateway.snapshot import Snapshot
 from pierhead.kit import clock, errors, tasks
 from pierhead.kit.process import Process
@@ -50,6 +51,7 @@ class Proxy:
         self.options = options
         self.frame = haproxy.frame(options)
         self.access = AccessLog.of(options)
+        self.reader = Reader(self.frame.master, self.frame.worker)
         self.process: Process | None = None
         self.started = asyncio.Event()
         """Set while there is a process."""
@@ -293,11 +295,12 @@ class Proxy:
         Raises: Invalid, Unavailable.
         """
         latest = [drawn]
-        reloading = haproxy.reload(self.options, self.frame, texts)
-        if self._newer:
-            await tasks.unless(self._tell(self._newer, latest, told), reloading)
-        else:
-            await reloading
+        async with self.reader.over_reload(self.layout, self.homes):
+            reloading = haproxy.reload(self.options, self.frame, texts)
+            if self._newer:
+                await tasks.unless(self._tell(self._newer, latest, told), reloading)
+            else:
+                await reloading
         return latest[0]
 
     async def _tell(self, newer: Newer, latest: list[Drawn], told: Loaded) -> None:
@@ -338,6 +341,7 @@ class Proxy:
         changed = [one for one in maps if not one.is_met_by(one.now)]
         if changed:
             await asyncio.to_thread(maps_.write, changed)
+        await self.reader.read_before(steps, pools, self._actual, self._pid, self.homes)
         await self._run(steps)
         log.info("Changed HAProxy.", extra={"plan": str(steps).replace("\n", "; ")})
         await servers.retire(self.frame, self._old, pools, self.homes)

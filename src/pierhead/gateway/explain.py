@@ -16,6 +16,7 @@ from pierhead.gateway.loaded import Homes, Loaded
 from pierhead.gateway.pool import socket
 from pierhead.gateway.snapshot import Snapshot
 from pierhead.model import policy
+from pierhead.model import route as routes_
 from pierhead.model.route import Route
 
 _SECTION = re.compile(r"^(global|(?:defaults|frontend|backend) [^ \n]+)", re.MULTILINE)
@@ -126,10 +127,10 @@ class _Origins:
 def _asked(route: Route) -> Iterator[tuple[str, str]]:
     yield "pool", layout_.pool_name(route)
     yield "port", str(route.service_port or 0)
-    for site in layout_.sites_of(route):
+    for site in routes_.sites(route):
         yield "site", site
         yield "host", site.split("/", 1)[0].removeprefix("*")
-    for name in layout_.names_of(route):
+    for name in routes_.names(route):
         yield "name", name.removeprefix("*")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -17,18 +16,14 @@ from pierhead.gateway import slots
 from pierhead.gateway.material import NONE, Material
 from pierhead.gateway.snapshot import Snapshot
 from pierhead.model import policy as policies
+from pierhead.model import route as routes
 from pierhead.model.app import Protocol
 from pierhead.model.instance import Endpoint, State
 from pierhead.model.policy import PLAIN, Policy
 from pierhead.model.route import Route
 
-_SERVICE = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-_HOST = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_PATH = re.compile(r"/[!-~]*")
-WITH_HOSTS = (Protocol.HTTP, Protocol.GRPC)
+WITH_HOSTS = routes.WITH_HOSTS
 _NO_TLS = "tcp is found by name only where the gateway listens for TLS: the setting gateway.https_port"
-_OF_CONNECTIONS = ("balance", "connect_timeout", "idle_timeout")
-"""What of a policy concerns a plain TCP connection too."""
 
 
 class Mode(StrEnum):
@@ -191,7 +186,7 @@ def _draft(snapshot: Snapshot, blocked: Blocked, before: Drawn | None) -> Draft:
         return former
     faults = [Problem(name, reason) for name, reason in sorted(snapshot.refused.items())]
     draft = Draft(dict(blocked), has_tls, problems=faults)
-    implied = (route for _, routes in sorted(snapshot.implied.items()) for route in routes)
+    implied = (route for _, asked in sorted(snapshot.implied.items()) for route in asked)
     for route in (*(route for _, route in sorted(snapshot.routes.items())), *implied):
         _admit(draft, route, blocked, has_tls=has_tls)
     return draft
@@ -219,14 +214,14 @@ def _paths(route: Route) -> tuple[str, ...]:
 
 
 def _admit(draft: Draft, route: Route, blocked: Blocked, *, has_tls: bool) -> None:
-    pool, sites = pool_name(route), sites_of(route)
-    reason = "" if has_tls or not names_of(route) else _NO_TLS
+    pool, sites = pool_name(route), routes.sites(route)
+    reason = "" if has_tls or not routes.names(route) else _NO_TLS
     reason = reason or _refusal(draft, route, sites, blocked)
     if reason:
         draft.problems.append(Problem(route.name, reason))
         return
     draft.sites |= dict.fromkeys(sites, pool)
-    draft.names |= dict.fromkeys(names_of(route), pool)
+    draft.names |= dict.fromkeys(routes.names(route), pool)
     if route.service_port:
         draft.ports[route.service_port] = pool
     if pool not in draft.routes:
@@ -236,23 +231,11 @@ def _admit(draft: Draft, route: Route, blocked: Blocked, *, has_tls: bool) -> No
         draft.problems.append(Problem(route.name, f"its weights differ from another route's to {route.service}"))
 
 
-def names_of(route: Route) -> list[str]:
-    """Names by which a TLS connection is passed on unopened."""
-    return [host.lower() for host in route.hosts] if route.protocol == Protocol.TCP else []
-
-
-def sites_of(route: Route) -> list[str]:
-    """`host/path/` of every place that it asks for."""
-    if route.protocol not in WITH_HOSTS:
-        return []
-    return [f"{host.lower()}{path.rstrip('/')}/" for host in route.hosts for path in route.paths]
-
-
 def leads(structure: Structure, route: Route) -> bool:
     """The route is carried out: something leads to its pool because of it."""
     ways = [
-        *(structure.sites.get(site) for site in sites_of(route)),
-        *(structure.names.get(n) for n in names_of(route)),
+        *(structure.sites.get(site) for site in routes.sites(route)),
+        *(structure.names.get(n) for n in routes.names(route)),
     ]
     return pool_name(route) in [*ways, structure.ports.get(route.service_port or 0)]
 
@@ -264,20 +247,8 @@ def _refusal(draft: Draft, route: Route, sites: Sequence[str], blocked: Blocked)
 
 def _objections(draft: Draft, route: Route, sites: Sequence[str], blocked: Blocked) -> Iterator[str]:
     pool, port = pool_name(route), route.service_port
-    if route.service and not _SERVICE.fullmatch(route.service):
-        yield f"{route.service!r} cannot be a service's name"
-    if route.protocol == Protocol.GRPC and route.policy.body_limit:
-        yield "grpc does not say how large a message is: body_limit cannot be set"
-    if route.protocol not in WITH_HOSTS:
-        needless = sorted(policies.document(route.policy).keys() - set(_OF_CONNECTIONS))
-        yield from (f"{route.protocol} carries no HTTP: {name} cannot be set" for name in needless)
-        if route.policy.balance not in ("roundrobin", "leastconn", "source"):
-            yield f"{route.protocol} carries no HTTP: balance can be roundrobin, leastconn or source"
-    if not sites and not port and not names_of(route):
-        yield "neither hosts nor a service_port lead to it"
-    yield from (f"{host!r} is no host name" for host in route.hosts if not _HOST.fullmatch(host.lower()))
-    yield from (f"{path!r} is no path" for path in route.paths if not _PATH.fullmatch(path))
-    taken = (name for name in names_of(route) if draft.names.get(name, pool) != pool)
+    yield from (reason for _, reason in routes.faults(route))
+    taken = (name for name in routes.names(route) if draft.names.get(name, pool) != pool)
     yield from (f"{name} leads to {draft.names[name]} already" for name in taken)
     yield from (f"{site} leads to {draft.sites[site]} already" for site in sites if draft.sites.get(site, pool) != pool)
     if port and draft.ports.get(port, pool) != pool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pierhead.gateway.layout import Layout, Mode, Problem, leads, pool_name
 from pierhead.gateway.snapshot import Snapshot
 from pierhead.model import route as routes
@@ -13,16 +11,10 @@ from pierhead.model.route import Listed, Route
 def listing(snapshot: Snapshot, layout: Layout) -> list[Listed]:
     """In the order of their names; those whose document cannot be read have nothing but a name."""
     problems = _by_route(layout.problems)
-    found = [_listed(route, layout, problems.get(route.name, "")) for route in _routes(snapshot)]
+    found = [_listed(route, layout, problems.get(route.name, "")) for route in snapshot.all_routes]
     known = {one.name for one in found}
     found += [_unread(name, reason) for name, reason in snapshot.refused.items() if name not in known]
     return sorted(found, key=lambda one: one.name)
-
-
-def _routes(snapshot: Snapshot) -> Iterator[Route]:
-    yield from snapshot.routes.values()
-    for implied in snapshot.implied.values():
-        yield from implied
 
 
 def _by_route(problems: tuple[Problem, ...]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,13 @@ class Snapshot:
         """The services that some route leads to."""
         routed = frozenset(route.service for route in self.routes.values() if route.service)
         return routed | self.implied.keys()
+
+    @property
+    def all_routes(self) -> Iterator[Route]:
+        """Those by document, then those by metadata."""
+        yield from self.routes.values()
+        for asked in self.implied.values():
+            yield from asked
 
 
 def read(found: Mapping[str, Mapping[str, Any]]) -> Snapshot:

@@ -20,7 +20,6 @@ from pierhead.gateway import explain, listing, metrics, plan, render, slots
 from pierhead.gateway.apply import Proxy
 from pierhead.gateway.known import Known
 from pierhead.gateway.layout import Mode, Pool, Server
-from pierhead.gateway.meter import Meter
 from pierhead.kit import clock, errors
 from pierhead.model.instance import Endpoint, State
 from pierhead.wire.haproxy import master, records, worker
@@ -53,10 +52,11 @@ async def serve(proxy: Proxy, known: Known) -> web.AppRunner:
     """The API answers at the admin address until the runner is cleaned up. Raises: Conflict (the port is taken)."""
     app = web.Application()
     app.add_routes([web.get("/v1/status", _Status(proxy, known).answer)])
-    app.add_routes([web.get("/v1/services/{name}", _Service(proxy, known, Meter()).answer)])
+    app.add_routes([web.get("/v1/services/{name}", _Service(proxy).answer)])
     app.add_routes([web.get("/v1/routes", _Routes(proxy, known).answer)])
     app.add_routes([web.get("/v1/config", _Config(proxy, known).answer)])
-    app.add_routes([web.get("/metrics", _Metrics(proxy, known).answer)])
+    told = _Metrics(proxy, known)
+    app.add_routes([web.get("/metrics", told.answer), web.get("/metrics/haproxy", told.exported)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     host, port = proxy.options.admin_host, proxy.options.admin_port
@@ -122,37 +122,38 @@ async def _access_log(proxy: Proxy) -> dict[str, object] | None:
     return {**places, **asdict(proxy.access.count), "dropped_by_haproxy": unsent}
 
 
-async def servers(proxy: Proxy, service: str, meter: Meter) -> list[Seen] | None:
-    """Every endpoint of a service in the order of their ids; None when no route leads to it. `meter` has counted.
+async def servers(proxy: Proxy, service: str) -> list[Seen] | None:
+    """Every endpoint of a service in the order of their ids; None when no route leads to it. What went to them is
+    counted.
 
     Raises: Unavailable (what HAProxy does cannot be known).
     """
     end = clock.now() + PATIENCE
     while True:
         try:
-            return await _servers(proxy, service, meter)
+            return await _servers(proxy, service)
         except errors.Unavailable:  # during a reload the master does not answer
             if clock.now() > end:
                 raise
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _servers(proxy: Proxy, service: str, meter: Meter) -> list[Seen] | None:
+async def _servers(proxy: Proxy, service: str) -> list[Seen] | None:
     pools = [proxy.layout.pools[name] for name in proxy.layout.draft.pools_of.get(service, ())]
     if not pools:
         return None
     processes = await _processes(proxy)
     found: dict[str, Seen] = {}
     for pool in sorted(pools, key=lambda pool: bool(pool.release)):
-        for seen in await _pool(proxy, pool, processes, meter):
+        for seen in await _pool(proxy, pool, processes):
             found[seen.id] = _joined(found[seen.id], seen, pool) if seen.id in found else seen
-    meter.keep((processes.worker, *processes.old) if processes else ())
+    proxy.reader.meter.keep((processes.worker, *processes.old) if processes else ())
     return [found[id_] for id_ in sorted(found)]
 
 
-async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None, meter: Meter) -> list[Seen]:
+async def _pool(proxy: Proxy, pool: Pool, processes: records.Processes | None) -> list[Seen]:
     """Every worker is asked by its pid, so that a reload meanwhile hides none."""
-    socket, backend = proxy.frame.master, proxy.homes.backend(pool.name)
+    socket, backend, meter = proxy.frame.master, proxy.homes.backend(pool.name), proxy.reader.meter
     actual: Sequence[records.Server] = ()
     loads: list[records.Load] = []
     if processes and processes.worker:
@@ -233,19 +234,17 @@ class _Status:
 @dataclass(frozen=True)
 class _Service:
     proxy: Proxy
-    known: Known
-    meter: Meter
 
     async def answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         try:
-            found = await servers(self.proxy, name, self.meter)
+            found = await servers(self.proxy, name)
         except errors.Unavailable as error:
             return _json({"error": error.message}, status=503)
         if found is None:
             return _json({"error": f"no route leads to a service {name}"}, status=404)
         listed = [{field: getattr(seen, field) for field in Seen.__dataclass_fields__} for seen in found]
-        counted = {release: asdict(count) for release, count in self.meter.of(name).items()}
+        counted = {release: asdict(count) for release, count in self.proxy.reader.meter.of(name).items()}
         return _json({"service": name, "index": self.proxy.index, "servers": listed, "releases": counted})
 
 
@@ -297,18 +296,21 @@ class _Metrics:
     proxy: Proxy
     known: Known
 
-    async def answer(self, _: web.Request) -> web.Response:
-        """HAProxy's metrics and the controller's, as Prometheus reads them."""
-        connector = aiohttp.UnixConnector(path=str(self.proxy.frame.metrics))
+    async def exported(self, request: web.Request) -> web.Response:
+        """HAProxy's own exporter as it is, with its own parameters."""
         try:
-            async with (
-                aiohttp.ClientSession(connector=connector) as session,
-                session.get("http://haproxy/metrics") as got,
-            ):
-                told = await got.text()
-        except (aiohttp.ClientError, OSError) as error:
-            return _json({"error": f"HAProxy does not answer: {error}"}, status=503)
+            return web.Response(text=await self._asked(request.query_string), content_type="text/plain")
+        except errors.Unavailable as error:
+            return _json({"error": error.message}, status=503)
+
+    async def answer(self, _: web.Request) -> web.Response:
+        """HAProxy's metrics, less those of empty slots, and the controller's, as Prometheus reads them."""
         proxy, layout, homes = self.proxy, self.proxy.layout, dict(self.proxy.homes.of)
+        try:
+            await proxy.reader.read(layout, proxy.homes)
+            told = await self._asked("scope=global&scope=frontend&scope=backend&scope=server&no-maint")
+        except errors.Unavailable as error:
+            return _json({"error": error.message}, status=503)
         numbers = metrics.Numbers(
             reloads=proxy.reloads,
             repairs=proxy.repairs,
@@ -319,8 +321,18 @@ class _Metrics:
             index=proxy.index,
             is_live=self.known.is_live,
         )
-        text = await asyncio.to_thread(metrics.text, told, numbers, layout, homes)
+        counted = metrics.Counted(dict(proxy.reader.meter.counts), list(self.known.snapshot.all_routes))
+        text = await asyncio.to_thread(metrics.text, told, numbers, layout, homes, counted)
         return web.Response(text=text, content_type="text/plain")
+
+    async def _asked(self, query: str) -> str:
+        connector = aiohttp.UnixConnector(path=str(self.proxy.frame.metrics))
+        url = f"http://haproxy/metrics?{query}"
+        try:
+            async with aiohttp.ClientSession(connector=connector) as session, session.get(url) as got:
+                return await got.text()
+        except (aiohttp.ClientError, OSError) as error:
+            raise errors.Unavailable(f"HAProxy does not answer: {error}") from error
 
 
 def _json(value: object, status: int = 200) -> web.Response:

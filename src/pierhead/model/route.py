@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pierhead.kit.errors import Problem
 from pierhead.model import policy as policies
 from pierhead.model.app import Protocol
 from pierhead.model.policy import PLAIN, Policy
 
 PREFIX = "pier/routes/"
+WITH_HOSTS = (Protocol.HTTP, Protocol.GRPC)
 REST = "*"
 """In weights: all releases together that are not named."""
+
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_NAME_HINT = "use lower-case letters, digits, `.`, `_` and `-`"
+_SERVICE = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_HOST = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_OF_CONNECTIONS = ("balance", "connect_timeout", "idle_timeout")
+"""What of a policy concerns a plain TCP connection too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,70 @@ def read(name: str, value: Any) -> Route:
         owner=str(value.get("owner") or ""),
         policy=policy,
     )
+
+
+def sites(route: Route) -> list[str]:
+    """`host/path/` of every place that it asks for."""
+    if route.protocol not in WITH_HOSTS:
+        return []
+    return [f"{host.lower()}{path.rstrip('/')}/" for host in route.hosts for path in route.paths]
+
+
+def names(route: Route) -> list[str]:
+    """Names by which a TLS connection is passed on unopened."""
+    return [host.lower() for host in route.hosts] if route.protocol == Protocol.TCP else []
+
+
+def places(route: Route) -> set[str]:
+    """Everything that can lead to one route alone, in words."""
+    tls = (f"the TLS name {name}" for name in names(route))
+    return {*sites(route), *tls, *([f"port {route.service_port}"] if route.service_port else [])}
+
+
+def problems(name: str, value: Mapping[str, Any]) -> list[Problem]:
+    """All that is wrong with a document that somebody wants to store under that name; nothing: it can be carried out,
+    unless another route has its place."""
+    found = [] if NAME.fullmatch(name) else [Problem("name", f"{name!r} cannot be a route's name", _NAME_HINT)]
+    found += [Problem(key, "there is no such field", _nearest(key)) for key in value if key not in FIELDS]
+    found += [problem for key in value if key in FIELDS for problem in _of_field(key, value[key])]
+    if found:
+        return found
+    try:
+        route = read(name, value)
+    except ValueError as error:
+        place, _, reason = str(error).partition(": ")
+        return [Problem(place, reason, "`redirect` alone needs none")]
+    return [Problem(place, reason) for place, reason in faults(route)]
+
+
+def _of_field(key: str, value: Any) -> Iterator[Problem]:
+    """What is wrong with one field, whatever the others say."""
+    try:
+        read("", {"service": "any", key: value})
+    except ValueError as error:
+        yield Problem(key, str(error).removeprefix(f"{key}: "))
+
+
+def _nearest(key: str) -> str:
+    found = difflib.get_close_matches(key, FIELDS, 1)
+    return f"did you mean {found[0]}?" if found else "`docs/reference/routes.md` lists them"
+
+
+def faults(route: Route) -> Iterator[tuple[str, str]]:
+    """Field → why no gateway can carry out the route, whatever other routes there are."""
+    if route.service and not _SERVICE.fullmatch(route.service):
+        yield "service", f"{route.service!r} cannot be a service's name"
+    if route.protocol == Protocol.GRPC and route.policy.body_limit:
+        yield "body_limit", "grpc does not say how large a message is: body_limit cannot be set"
+    if route.protocol not in WITH_HOSTS:
+        needless = sorted(policies.document(route.policy).keys() - set(_OF_CONNECTIONS))
+        yield from ((name, f"{route.protocol} carries no HTTP: {name} cannot be set") for name in needless)
+        if route.policy.balance not in ("roundrobin", "leastconn", "source"):
+            yield "balance", f"{route.protocol} carries no HTTP: balance can be roundrobin, leastconn or source"
+    if not route.hosts and not route.service_port:
+        yield "hosts", "neither hosts nor a service_port lead to it"
+    yield from (("hosts", f"{host!r} is no host name") for host in route.hosts if not _HOST.fullmatch(host.lower()))
+    yield from (("paths", f"{path!r} is no path") for path in route.paths if not policies.PATH.fullmatch(path))
 
 
 def _service(value: Any, policy: Policy) -> str:

@@ -71,3 +71,16 @@ def test_the_answer_time_is_that_of_all_requests() -> None:
     meter = Meter()
     meter.read(pool(s1="v1", s2="v1"), 7, [load("s1", 1, 30, ms=10), load("s2", 1, 10, ms=50)])
     assert meter.of("notes-dev")["v1"].response_ms == 20
+
+
+def test_an_answer_that_comes_late_counts_nothing_twice() -> None:
+    meter = Meter()
+    meter.read(pool(s1="v1"), 7, [load("s1", 1, 12)])
+    meter.read(pool(s1="v1"), 7, [load("s1", 1, 10)])
+    meter.read(pool(s1="v1"), 7, [load("s1", 1, 15)])
+    meter.keep([8])
+    meter.read(pool(s1="v1"), 7, [load("s1", 1, 15)])
+    assert counted(meter) == {"v1": (15, 0, 0)}
+    assert [(key, count.requests) for key, count in meter.counts.items()] == [
+        (("notes-dev", "http:notes-dev", "v1"), 15)
+    ]

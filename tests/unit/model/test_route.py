@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pierhead.model import route
+from pierhead.model.app import Protocol
 from pierhead.model.policy import PLAIN, Https, Policy
 from pierhead.model.route import Route
 
@@ -70,3 +71,45 @@ def test_any_document_is_read_or_refused_with_a_reason(document: dict[str, Any])
     with contextlib.suppress(ValueError):
         found = route.read("x", document)
         assert route.read("x", route.document(found)) == found
+
+
+def test_every_mistake_of_a_document_is_told_with_its_field() -> None:
+    told = {
+        "service": "legacy billing",
+        "hosts": "billing.test",
+        "stick": True,
+        "response_timeout": "soon",
+        "service_port": 70000,
+    }
+    assert [str(one) for one in route.problems("Billing!", told)] == [
+        "name: 'Billing!' cannot be a route's name (use lower-case letters, digits, `.`, `_` and `-`)",
+        "stick: there is no such field (did you mean sticky?)",
+        "hosts: must be a list of texts",
+        "response_timeout: 'soon' is no duration: write 30s, 2m, 1h30m or 500ms",
+        "service_port: must be a port number",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"hosts": ["a.test"]}, "service: must name a service of the catalog (`redirect` alone needs none)"),
+        ({"service": "a"}, "hosts: neither hosts nor a service_port lead to it"),
+        ({"service": "a b", "hosts": ["a.test"]}, "service: 'a b' cannot be a service's name"),
+        ({"service": "a", "hosts": ["a_b..test"]}, "hosts: 'a_b..test' is no host name"),
+        ({"service": "a", "hosts": ["a.test"], "paths": ["x"]}, "paths: 'x' is no path"),
+        (
+            {"service": "a", "protocol": "tcp", "service_port": 1, "sticky": True},
+            "sticky: tcp carries no HTTP: sticky cannot be set",
+        ),
+    ],
+)
+def test_what_no_gateway_can_carry_out_is_told_before_it_is_stored(told: dict[str, Any], problem: str) -> None:
+    assert [str(one) for one in route.problems("a", told)] == [problem]
+
+
+def test_nothing_is_wrong_with_what_can_be_carried_out_and_everything_that_leads_there_is_a_place() -> None:
+    told = {"service": "a", "hosts": ["A.test", "b.test"], "paths": ["/x/"], "service_port": 90}
+    assert route.problems("a", told) == []
+    assert route.places(route.read("a", told)) == {"a.test/x/", "b.test/x/", "port 90"}
+    assert route.places(Route("a", "a", Protocol.TCP, ("v.test",))) == {"the TLS name v.test"}

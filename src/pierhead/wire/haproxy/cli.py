@@ -6,8 +6,9 @@ Every exchange is a connection of its own: HAProxy ends the answer by closing, o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,8 +32,32 @@ async def ask(socket: Path, line: str, *, timeout: timedelta = timedelta(seconds
         async with asyncio.timeout(timeout.total_seconds()):
             return await _exchange(socket, line)
     except (TimeoutError, OSError) as error:
-        reason = str(error) or "no answer in time"
-        raise errors.Unavailable(f"HAProxy does not answer at {socket}: {reason}") from error
+        raise _unavailable(socket, error) from error
+
+
+@contextlib.asynccontextmanager
+async def held(socket: Path) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
+    """One line can be asked of the process that listens at `socket` now, which does not end before.
+
+    A process that was replaced finishes its connections first, and this is one. HAProxy closes it after ten seconds.
+    Raises: Unavailable.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(socket))
+    except OSError as error:
+        raise _unavailable(socket, error) from error
+
+    async def asked(line: str) -> str:
+        try:
+            async with asyncio.timeout(10):
+                return await _said(reader, writer, line)
+        except (TimeoutError, OSError) as error:
+            raise _unavailable(socket, error) from error
+
+    try:
+        yield asked
+    finally:
+        writer.close()
 
 
 def lines(commands: Iterable[str]) -> list[str]:
@@ -62,11 +87,19 @@ def word(path: Path) -> str:
     return re.sub(r"([\\ ;])", r"\\\1", str(path))
 
 
+def _unavailable(socket: Path, error: Exception) -> errors.Unavailable:
+    return errors.Unavailable(f"HAProxy does not answer at {socket}: {str(error) or 'no answer in time'}")
+
+
 async def _exchange(socket: Path, line: str) -> str:
     reader, writer = await asyncio.open_unix_connection(str(socket))
     try:
-        writer.write(line.encode() + b"\n")
-        writer.write_eof()
-        return (await reader.read()).decode(errors="replace")
+        return await _said(reader, writer, line)
     finally:
         writer.close()
+
+
+async def _said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str) -> str:
+    writer.write(line.encode() + b"\n")
+    writer.write_eof()
+    return (await reader.read()).decode(errors="replace")

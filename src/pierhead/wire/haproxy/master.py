@@ -30,6 +30,11 @@ async def loads(socket: Path, pid: int, backends: Iterable[str]) -> tuple[record
     return records.read_loads(text)
 
 
+async def stats(socket: Path, pid: int) -> str:
+    """What the worker `pid` says of every server, for `records.read_used`, which takes a while where there are many."""
+    return await cli.ask(socket, f"@!{pid} {records.STATS}")
+
+
 async def servers(socket: Path, pid: int, backends: Iterable[str]) -> tuple[records.Server, ...]:
     """Every server of some backends as the worker `pid` has it."""
     text = await _ask_each(socket, pid, (f"show servers state {backend}" for backend in backends))

@@ -101,6 +101,22 @@ def read_loads(text: str) -> tuple[Load, ...]:
     return tuple(map(_load, _table(text)))
 
 
+STATS = "show stat -1 4 -1"
+"""What `read_used` reads the answer to."""
+
+
+def read_used(text: str) -> tuple[Load, ...]:
+    """From `STATS`, only servers that were ever used: of thousands of slots most are empty."""
+    heading, *lines = text.splitlines() or [""]
+    names = heading.removeprefix("# ").split(",")
+    if "stot" not in names:
+        return ()
+    place = names.index("stot")
+    rows = (line.split(",") for line in lines)
+    used = (row for row in rows if len(row) >= len(names) and row[place] not in ("", "0"))
+    return tuple(_load(dict(zip(names, row, strict=False))) for row in used)
+
+
 def _load(row: Mapping[str, str]) -> Load:
     def number(*names: str) -> int:
         return sum(int(row.get(name) or 0) for name in names)

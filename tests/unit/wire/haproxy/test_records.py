@@ -50,6 +50,8 @@ def test_what_a_server_has_open_is_read_by_column_name() -> None:
         records.Load("s2", "127.0.0.1:9", 0, 0, "http:a"),
     )
     assert records.read_loads("No such proxy.\n") == ()
+    assert [load.name for load in records.read_used(text)] == ["s1"]
+    assert records.read_used("") == records.read_used("Unknown pid.\n") == ()
 
 
 def test_a_worker_says_who_it_is() -> None:
