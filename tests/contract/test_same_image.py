@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -57,18 +58,24 @@ def built(place: Path, work: Path, address: str, umask: int, user: int, env: Map
     return ended.stdout.strip()
 
 
+@pytest.fixture
+def seen() -> Iterator[Path]:
+    """A folder that every user may look into; those of pytest are its user's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is somebody else")
-async def test_two_machines_with_other_clocks_users_and_umasks_make_the_same_image(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    commit = committed(tmp_path / "work").strip()
+async def test_two_machines_with_other_clocks_users_and_umasks_make_the_same_image(seen: Path) -> None:
+    commit = committed(seen / "work").strip()
     other = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": "+9y", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "Asia/Shanghai"}
     made, configs = [], []
     for name, umask, user, env in (("one", 0o022, 0, {}), ("two", 0o077, 65534, {**other, "LC_ALL": "C"})):
-        (tmp_path / f"registry-{name}").mkdir()
-        async with registry.serving(tmp_path / f"registry-{name}") as address, Registry(address) as connected:
-            await put_base(connected, tmp_path)
-            made.append(built(tmp_path / name, tmp_path / "work", address, umask, user, env))
+        (seen / f"registry-{name}").mkdir()
+        async with registry.serving(seen / f"registry-{name}") as address, Registry(address) as connected:
+            await put_base(connected, seen)
+            made.append(built(seen / name, seen / "work", address, umask, user, env))
             manifest = await connected.manifest("alone", made[-1])
             assert manifest
             configs.append(await connected.json_blob("alone", manifest.value["config"]["digest"]))
