@@ -11,10 +11,12 @@ import subprocess
 import tarfile
 import tempfile
 import uuid
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 import pytest
@@ -22,13 +24,16 @@ import pytest_asyncio
 
 from pierhead.build import image, kitchen, source
 from pierhead.build.image import Image, Limits, Request
+from pierhead.build.source import Commit
 from pierhead.kit import errors
-from pierhead.model.app import BuildSpec
+from pierhead.kit.address import own as own_address
+from pierhead.model.app import BuildSpec, TestSpec
 from pierhead.testing import bases, registry
+from pierhead.testing.registry import Guard
 from pierhead.wire.docker import containers
 from pierhead.wire.docker import images as engine_images
 from pierhead.wire.docker.client import Engine
-from pierhead.wire.oci.access import Access
+from pierhead.wire.oci.access import Access, Account
 from pierhead.wire.oci.client import Registry
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -47,7 +52,7 @@ pytestmark = [
 @dataclass
 class Place:
     engine: Engine
-    registry: str
+    access: Access
     folder: Path
     log: list[str] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
@@ -62,26 +67,36 @@ class Place:
         git(folder, "init", "-q", "-b", "main")
         return folder
 
-    async def build(self, folder: Path, app: str, spec: BuildSpec | None = None) -> Image:
+    async def build(
+        self, folder: Path, app: str, spec: BuildSpec | None = None, secrets: Mapping[str, bytes] = MappingProxyType({})
+    ) -> Image:
         """The image of what is in the folder now."""
         git(folder, "add", "-A")
         git(folder, "commit", "-q", "--allow-empty", "-m", "Commit")
         bare = folder.with_name("bare.git")
         commit = await source.fetch(bare, str(folder), "main")
-        limits = Limits(cpus=0, memory_bytes=1 << 30)
-        request = Request(app, commit, bare, spec or BuildSpec(), Access(self.registry), self.engine, limits)
         self.log.clear()
-        found = await image.build_and_push(request, self._note)
+        found = await image.build_and_push(replace(self.request(commit, bare, app, spec), secrets=secrets), self.note)
         self.made.append(found.reference)
         return found
 
-    async def _note(self, step: str, text: str) -> None:
+    def request(self, commit: Commit, bare: Path, app: str, spec: BuildSpec | None = None) -> Request:
+        limits = Limits(cpus=0, memory_bytes=1 << 30)
+        return Request(app, commit, bare, spec or BuildSpec(), self.access, self.engine, limits)
+
+    @property
+    def registry(self) -> str:
+        return self.access.address
+
+    async def note(self, step: str, text: str) -> None:
         self.log.append(f"{step}: {text}")
 
     @contextlib.asynccontextmanager
     async def running(self, made: Image) -> AsyncIterator[str]:
         """The address of a container of the image, once it answers `/healthz`."""
-        async for _ in engine_images.pull(self.engine, made.reference):
+        account = self.access.account
+        known = engine_images.Credentials(account.username, account.password, self.access.host) if account else None
+        async for _ in engine_images.pull(self.engine, made.reference, known):
             pass
         body = {
             "Image": made.reference,
@@ -138,7 +153,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     async with registry.serving(folder) as address, Engine(SOCKET) as engine:
         async with Registry(address) as connected:
             await bases.seed(connected)
-        found = Place(engine, address, tmp_path_factory.mktemp("work"))
+        found = Place(engine, Access(address), tmp_path_factory.mktemp("work"))
         yield found
         for value in await engine_images.listing(engine):
             for name in [*(value.get("RepoDigests") or ()), *(value.get("RepoTags") or ())]:
@@ -182,11 +197,7 @@ async def test_the_same_commit_is_the_same_image_and_a_new_one_only_new_code(pla
     first = await place.build(folder, "site-again")
     again = await place.build(folder, "site-again")
     other = await source.fetch(folder.with_name("other.git"), str(folder), "main~1")
-    limits = Limits(cpus=1, memory_bytes=1 << 28)
-    request = Request(
-        "site-again", other, folder.with_name("other.git"), BuildSpec(), Access(place.registry), place.engine, limits
-    )
-    same = await image.build_and_push(request, place._note)
+    same = await image.build_and_push(place.request(other, folder.with_name("other.git"), "site-again"), place.note)
     assert same.reference == first.reference
     assert same.pushed == 0
     assert again.reference != first.reference, "a new commit has its own label and time"
@@ -276,10 +287,8 @@ async def test_the_owners_command_makes_the_site(place: Place) -> None:
         when = (await get(f"{url}/when"))[2]
         assert (await get(f"{url}/make.sh"))[0] == 404
     commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
-    request = Request(
-        "made", commit, folder.with_name("bare.git"), spec, Access(place.registry), place.engine, Limits(0, 1 << 30)
-    )
-    same = await image.build_and_push(request, place._note)
+    request = place.request(commit, folder.with_name("bare.git"), "made", spec)
+    same = await image.build_and_push(request, place.note)
     assert same.reference == made.reference, f"made once, at {when}"
     assert same.pushed == 0
 
@@ -290,19 +299,39 @@ async def test_a_dockerfile_is_built_on_a_base_that_is_made_for_it(place: Place)
     async with place.running(made) as url:
         assert "Hello from" in (await get(url))[2]
     commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
-    request = Request(
-        "hello",
-        commit,
-        folder.with_name("bare.git"),
-        BuildSpec(),
-        Access(place.registry),
-        place.engine,
-        Limits(0, 1 << 30),
-    )
-    assert (await image.build_and_push(request, place._note)).reference == made.reference
+    request = place.request(commit, folder.with_name("bare.git"), "hello")
+    assert (await image.build_and_push(request, place.note)).reference == made.reference
     (folder / "Dockerfile").write_text((folder / "Dockerfile").read_text() + "RUN echo it is broken >&2; exit 3\n")
     with pytest.raises(errors.Failed, match="it is broken"):
         await place.build(folder, "hello")
+
+
+async def test_a_secret_of_a_dockerfile_is_read_and_is_in_no_layer_and_no_log(place: Place) -> None:
+    folder, value = place.repository(), f"value-{uuid.uuid4()}"
+    (folder / "Dockerfile").write_text(
+        "ARG PIER_REGISTRY\nFROM ${PIER_REGISTRY}/base/static:bookworm AS first\nARG WHO=nobody\n"
+        "RUN --mount=type=secret,id=token test $(cat /run/secrets/token | wc -c) = 42 && "
+        'echo "made for $WHO" > /made\nFROM first AS unwanted\nRUN exit 3\n'
+    )
+    spec = BuildSpec(secrets=("token",), args={"WHO": "Ada"}, target="first")
+    made = await place.build(folder, "secretive", spec, {"token": value.encode()})
+    assert any("by BuildKit: build.secrets" in line for line in place.log)
+    assert value not in "".join(place.log)
+    async with Registry(place.registry) as connected:
+        found = await connected.manifest("secretive", made.reference.partition("@")[2])
+        assert found
+        config = await connected.blob("secretive", found.value["config"]["digest"])
+        assert value.encode() not in config
+        layers = [await connected.blob("secretive", one["digest"]) for one in found.value["layers"]]
+    contents = [zlib.decompress(one, 31) for one in layers]
+    assert b"made for Ada" in contents[-1]
+    assert not [one for one in contents if value.encode() in one]
+    with pytest.raises(errors.Failed, match="exit code: 3"):
+        await place.build(folder, "secretive", replace(spec, target=""), {"token": value.encode()})
+    (folder / "Dockerfile").unlink()
+    (folder / "index.html").touch()
+    with pytest.raises(errors.Invalid, match=r"build\.secrets is for a Dockerfile"):
+        await place.build(folder, "secretive", spec, {"token": value.encode()})
 
 
 async def test_a_node_app_gets_the_packages_that_it_runs_with_and_what_its_build_makes(place: Place) -> None:
@@ -377,11 +406,50 @@ async def test_a_registry_that_is_down_is_said(place: Place) -> None:
     await place.build(folder, "down")
     commit = await source.fetch(folder.with_name("bare.git"), str(folder), "main")
     nowhere = f"127.0.0.1:{free_port()}"
-    request = Request(
-        "down", commit, folder.with_name("bare.git"), BuildSpec(), Access(nowhere), place.engine, Limits(0, 1 << 30)
-    )
+    request = replace(place.request(commit, folder.with_name("bare.git"), "down"), registry=Access(nowhere))
     with pytest.raises(errors.Unavailable, match=nowhere):
-        await image.build_and_push(request, place._note)
+        await image.build_and_push(request, place.note)
+
+
+async def test_a_registry_elsewhere_is_used_with_its_account_and_its_own_authority(place: Place) -> None:
+    guard = Guard(Account("robot", "right-horse"), host=own_address())
+    folder = Path(tempfile.mkdtemp(dir=place.folder))
+    async with registry.serving(folder, guard) as address:
+        access = guard.access(folder, f"{address}/team/cloud")
+        trusted = Path("/etc/docker/certs.d") / address
+        trusted.mkdir(parents=True)
+        shutil.copy(access.ca_file, trusted / "ca.crt")
+        try:
+            async with Registry(access) as connected:
+                await bases.seed(connected, ["static"])
+            there = replace(place, access=access)
+            made = await there.build(there.repository("site"), "site")
+            async with there.running(made) as url:
+                assert "git commit" in (await get(url))[2]
+            folder = there.repository()
+            (folder / "Dockerfile").write_text(
+                "ARG PIER_REGISTRY\nFROM ${PIER_REGISTRY}/base/static:bookworm\nRUN echo ok > /a\n"
+            )
+            made = await there.build(folder, "written")
+            assert made.reference.startswith(f"{address}/team/cloud/written@sha256:")
+            await engine_images.remove(place.engine, made.reference, force=True)
+            spec = BuildSpec(test=TestSpec(command=("grep", "ok", "/a")))
+            (folder / "more").touch()
+            made = await there.build(folder, "written", spec)
+            await engine_images.remove(place.engine, made.reference, force=True)
+            bare = folder.with_name("bare.git")
+            commit = await source.fetch(bare, str(folder), "main")
+            outcome = await image.tried(there.request(commit, bare, "written", spec), made, place.note)
+            assert outcome
+            assert outcome.failure is None, "the engine pulls with the account"
+            wrong = replace(there, access=replace(access, account=Account("robot", "wrong-horse")))
+            for one in (folder, wrong.repository("site")):
+                (one / "again").touch()
+                with pytest.raises(errors.Denied, match="401") as caught:
+                    await wrong.build(one, "refused")
+                assert "wrong-horse" not in f"{caught.value} {caught.value.hint} {place.log}"
+        finally:
+            shutil.rmtree(trusted)
 
 
 def kitchen_tar() -> bytes:

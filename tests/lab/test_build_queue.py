@@ -22,11 +22,14 @@ import pytest_asyncio
 
 from pierhead.build import kitchen, loop
 from pierhead.control import builds, prune
+from pierhead.control import registry as control_registry
 from pierhead.control.context import Context
 from pierhead.control.keyring import Keyring
-from pierhead.kit import errors
+from pierhead.kit import clock, errors
+from pierhead.model.app import Spec
 from pierhead.model.build import Build, BuildState
 from pierhead.model.keys import Keys
+from pierhead.model.release import Release
 from pierhead.settings import Build as BuildSettings
 from pierhead.settings import Registry as RegistrySettings
 from pierhead.settings import Settings
@@ -258,6 +261,14 @@ async def test_what_nobody_can_go_back_to_is_removed_and_nothing_else(place: Pla
             assert await connected.manifest("pruned", new.commit)
             assert await connected.manifest("somebody/else", "v1")
             assert not [one for one in (await prune.plan(place.ctx)).removals if one.image.repository == "pruned"]
+            spec = Spec("pruned")
+            gone, kept = (
+                Release(1, "pruned", "dev", 3, image, old.commit, "x", spec, {}, clock.now())
+                for image in (old.image, new.image)
+            )
+            with pytest.raises(errors.Conflict, match="pruned v3 cannot run any more: its image is no longer"):
+                await control_registry.require_image(place.ctx, gone)
+            await control_registry.require_image(place.ctx, kept)
         again = await builds.request(place.ctx, "pruned", "", old.source, old.commit)
         rebuilt = await place.ended(again.id)
         assert rebuilt.state is BuildState.SUCCEEDED, rebuilt.reason

@@ -233,6 +233,9 @@ class Build(Part):
     """The stage of the Dockerfile."""
     args: dict[Variable, Value] = {}
     """Build arguments. Never put a secret here: they can be read from the image."""
+    secrets: list[Secret] = []
+    """Names of secrets (`pier secret set`, of the environment that is built for) that the Dockerfile may read:
+    `RUN --mount=type=secret,id=<name> …`. They are in no layer and no log. Needs BuildKit."""
     command: Command | None = None
     """Run in the source tree once the dependencies are there: `npm run build`."""
     output: Inside | None = None

@@ -121,6 +121,7 @@ def _build(build: schema.Build, test: schema.Test | None) -> model.BuildSpec:
         dockerfile=build.dockerfile or "",
         target=build.target or "",
         args=dict(build.args),
+        secrets=tuple(build.secrets),
         command=tuple(build.command or ()),
         output=build.output or "",
         test=_test(test) if test else None,

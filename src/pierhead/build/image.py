@@ -7,8 +7,8 @@ pushed, and only the code layer is new. The same commit gives the same digest, w
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pierhead.build import base, cache, code, dependencies, dockerfile, layer, recipe, source, trial
@@ -39,6 +39,8 @@ class Request:
     limits: Limits
     source: str = ""
     """Where the commit is from: a git URL, or what no one else can reach."""
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """What `spec.secrets` names."""
     owner: str = ""
     """Who builds: on every container, so that what a server that died left behind is found."""
 
@@ -97,7 +99,9 @@ async def _by_dockerfile(place: Kitchen, request: Request, tree: Tree) -> Image:
         if own in base.NAMES:
             await base.ensure(own, place.registry, place.log)
     context = await code.context(place, request.repository, tree)
-    how = dockerfile.How(request.app, request.commit.id, request.spec, _labels(request))
+    how = dockerfile.How(
+        request.app, request.commit.id, request.spec, _labels(request), text.decode(errors="replace"), request.secrets
+    )
     return Image(*await dockerfile.build_and_push(place, how, context))
 
 

@@ -12,7 +12,7 @@ from pierhead import appfile
 from pierhead.build import image, kitchen, source, started
 from pierhead.build.source import Commit
 from pierhead.build.transcript import Transcript
-from pierhead.control import accesses, builds, environments, registry, releases
+from pierhead.control import accesses, builds, environments, registry, releases, secrets
 from pierhead.control.context import Context
 from pierhead.kit import errors, tasks, units
 from pierhead.kit.backoff import Backoff
@@ -57,7 +57,7 @@ async def _worker(ctx: Context) -> None:
     while True:
         try:
             async with ctx.registry_quiet:
-                build = await tasks.whole(builds.claim(ctx))
+                build = await builds.claim(ctx)
             if build:
                 await _perform(ctx, build)
             else:
@@ -115,7 +115,7 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
     repository = ctx.settings.home / "git" / f"{build.app}.git"
     await log("fetch", f"{build.ref} of {'the upload' if build.source.startswith(builds.UPLOAD) else build.source}")
     commit = await _fetch(ctx, build)
-    await tasks.whole(builds.resolved(ctx, build.id, commit.id, commit.subject))
+    await builds.resolved(ctx, build.id, commit.id, commit.subject)
     await log("commit", f"{commit.id[:10]} {commit.subject}")
     text = await source.read(repository, commit.id, _APP_FILE)
     spec = _spec(build, text, await environments.names(ctx))
@@ -128,20 +128,21 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
         registry=registry.access(ctx.settings),
         engine=ctx.engine,
         limits=image.Limits(told.cpus, told.memory_bytes, told.repository_bytes),
-        source=build.source,
+        source="" if build.source.startswith(builds.UPLOAD) else build.source,
+        secrets=await secrets.for_build(ctx, build.app, build.environment or STANDARD[0], spec.build.secrets),
         owner=ctx.owner,
     )
     made = await image.build_and_push(request, log)
     if outcome := await image.tried(request, made, log):
         if outcome.xml:
-            await tasks.whole(builds.reported(ctx, build.id, str(outcome.report or ""), outcome.xml))
+            await builds.reported(ctx, build.id, str(outcome.report or ""), outcome.xml)
         if outcome.failure:
             raise outcome.failure
     file = (text or b"").decode(errors="replace")
     config = await started.config(request.registry, made.reference)
     await transcript.flush()
     found = Image(made.reference, commit.id, commit.subject, file, config)
-    await tasks.whole(releases.propose(ctx, build, spec, found))
+    await releases.propose(ctx, build, spec, found)
 
 
 async def _room(ctx: Context, transcript: Transcript) -> None:

@@ -27,7 +27,14 @@ def choose(files: Files, spec: BuildSpec) -> Recipe:
         name = spec.dockerfile or "Dockerfile"
         if not files.has(name):
             raise errors.Invalid(f"The commit has no {name}.", hint="build.dockerfile in pier.yaml names it.")
-        return Recipe("dockerfile", ("pier.yaml names it" if spec.dockerfile else "there is a Dockerfile",))
+        reasons = ["pier.yaml names it" if spec.dockerfile else "there is a Dockerfile"]
+        reasons += [f"with the secrets {', '.join(spec.secrets)}"] if spec.secrets else []
+        return Recipe("dockerfile", reasons)
+    if spec.secrets:
+        raise errors.Invalid(
+            "build.secrets is for a Dockerfile, and this commit has none.",
+            hint="What an app needs while it runs is `secrets` at the top of pier.yaml.",
+        )
     kind, reason = (spec.runtime, "pier.yaml says so") if spec.runtime else _recognised(files, spec)
     if kind == "plain":
         work = Work(shlex.join(spec.command), spec.base) if spec.command else None

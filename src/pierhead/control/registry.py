@@ -20,6 +20,7 @@ from pierhead.control.context import Context
 from pierhead.kit import errors, files
 from pierhead.model import prune
 from pierhead.model.instance import Label
+from pierhead.model.release import Release
 from pierhead.settings import Settings, load
 from pierhead.store import apps, builds
 from pierhead.wire.docker import services
@@ -27,6 +28,7 @@ from pierhead.wire.docker.images import Credentials
 from pierhead.wire.docker.services import Service
 from pierhead.wire.oci import distribution
 from pierhead.wire.oci.access import Access, Account
+from pierhead.wire.oci.client import Registry
 
 _log = logging.getLogger(__name__)
 _PREFIX = "pier-"
@@ -152,6 +154,24 @@ async def settle(ctx: Context, there: Iterable[Service]) -> None:
             _log.debug("An engine service changed meanwhile.", extra={"service": one.name})
         else:
             _log.info("Told an engine service the registry account.", extra={"service": one.name})
+
+
+async def require_image(ctx: Context, release: Release) -> None:
+    """The registry has the release's image, or cannot say. Raises: Conflict (it has it no more)."""
+    try:
+        found = access(ctx.settings)
+        name, _, digest = release.image.removeprefix(f"{found.address}/").rpartition("@")
+        async with Registry(found) as connected:
+            is_there = await connected.manifest(name, digest) is not None
+    except errors.PierError as error:
+        _log.warning("The registry does not say whether it has an image: nodes may have it. %s", error.message)
+        return
+    if not is_there:
+        raise errors.Conflict(
+            f"{release.app} {release.name} cannot run any more: its image is no longer in the registry.",
+            hint=f"`pier prune` keeps those of the last {ctx.settings.retain_releases} releases (retain_releases). "
+            f"Deploy its commit {release.commit[:10]} again: that builds it.",
+        )
 
 
 async def forget_uploads(ctx: Context) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pierhead import appfile
-from pierhead.control import proposals
+from pierhead.control import proposals, registry
 from pierhead.control.context import Context
 from pierhead.control.proposals import Proposal
 from pierhead.kit import errors
@@ -80,17 +80,13 @@ async def listing(ctx: Context, app: str, environment: str = "") -> Sequence[Lis
 async def rollback(ctx: Context, app: str, environment: str, number: int | None, author: str = "") -> Deployment:
     """The environment is on its way to release `number`; None: to the one it had before the present one.
 
-    Raises: NotFound, Conflict (there is nothing to go back to).
+    Raises: NotFound, Conflict (there is nothing to go back to, or its image is gone).
     """
+    async with ctx.store.read() as db:
+        _, release = await _target(db, app, environment, number)
+    await registry.require_image(ctx, release)
     async with ctx.store.write() as db:
-        await _existing(db, app)
-        place = await apps.environment(db, app, environment)
-        if place is None or place.release_id is None:
-            raise errors.Conflict(
-                f"{app} has no release in {environment}.", hint=f"`pier deploy --environment {environment}` makes one."
-            )
-        release = await _earlier(db, place) if number is None else await _numbered(db, app, environment, number)
-        refuse_barred(release)
+        place, release = await _target(db, app, environment, number)
         move = Move("rollback", place.release_id, release.id, author)
         deployment = await deployments.add(db, app, environment, move)
         await journal.add(db, Subject.DEPLOYMENT, deployment.id, "rollback", f"To {release.name}: {release.subject}")
@@ -174,6 +170,19 @@ async def _numbered(db: Connection, app: str, environment: str, number: int) -> 
             hint=f"`pier releases {app} --environment {environment}` lists them.",
         )
     return release
+
+
+async def _target(db: Connection, app: str, environment: str, number: int | None) -> tuple[apps.Environment, Release]:
+    """The environment, and the release that it goes back to. Raises: NotFound, Conflict."""
+    await _existing(db, app)
+    place = await apps.environment(db, app, environment)
+    if place is None or place.release_id is None:
+        raise errors.Conflict(
+            f"{app} has no release in {environment}.", hint=f"`pier deploy --environment {environment}` makes one."
+        )
+    release = await _earlier(db, place) if number is None else await _numbered(db, app, environment, number)
+    refuse_barred(release)
+    return place, release
 
 
 async def _earlier(db: Connection, place: apps.Environment) -> Release:

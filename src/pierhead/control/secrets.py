@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,6 +42,18 @@ async def listing(ctx: Context, app: str, environment: str) -> Sequence[Listed]:
     async with ctx.store.read() as db:
         held = await secrets.newest(db, app, environment)
     return [Listed(one.name, one.version, one.created_at) for one in held.values()]
+
+
+async def for_build(ctx: Context, app: str, environment: str, names: Sequence[str]) -> Mapping[str, bytes]:
+    """The newest values of these, for a build and for nothing else. Raises: Invalid (there is none)."""
+    async with ctx.store.read() as db:
+        held = await secrets.newest(db, app, environment)
+    if missing := [name for name in names if name not in held]:
+        raise errors.Invalid(
+            f"build.secrets names {', '.join(missing)}, and {app} has no such secret in {environment}.",
+            hint=f"`pier secret set {app} {missing[0]} --environment {environment}` sets it.",
+        )
+    return {name: sealed.unseal(ctx.key, held[name].ciphertext) for name in names}
 
 
 async def reveal(ctx: Context, app: str, environment: str, name: str, version: int) -> bytes:

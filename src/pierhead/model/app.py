@@ -188,6 +188,8 @@ class BuildSpec:
     dockerfile: str = ""
     target: str = ""
     args: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Names of those that the Dockerfile may read."""
     command: tuple[str, ...] = ()
     """Run in the source tree after the dependencies are there, for example `npm run build`."""
     output: str = ""

@@ -146,7 +146,6 @@ async def test_the_layer_is_the_same_for_everybody(work: Path, tmp_path: Path, m
         ("ssh://git:secret@git.example.com/shop", "ssh://git@git.example.com/shop"),
         ("git@git.example.com:team/shop.git", "ssh://git@git.example.com/team/shop.git"),
         ("https://git.example.com/shop?token=secret#x", "https://git.example.com/shop"),
-        ("upload:0123456789abcdef", ""),
         ("/srv/shop", ""),
         ("file:///srv/shop", ""),
     ],
