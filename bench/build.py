@@ -1,10 +1,13 @@
-"""From a commit that changes one file to an image in the registry: Pierhead beside `docker build` + `docker push`.
+"""From a commit to an image in the registry: Pierhead beside `docker build` + `docker push`, in three cases.
 
     uv run python bench/build.py [--files 2000] [--megabytes 10] [--rounds 7]
 
+`one file`: one of the files has changed. `lock file`: requirements.txt has changed, and two packages are installed.
+`cold`: an app of which nothing is known yet; base images are there.
+
 Both work on the same commits, the same base image, the same engine and the same registry, in one run, who is first in
 turn. Ours is measured from the commit in its git repository (with the fetch), the rival's from the checked out files,
-without `.git`. What is built once and kept (the base image, the first image) is there before the clock starts.
+without `.git`. Also told: how many bytes a node pulls that has the image before.
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pierhead.build import base, image, source
 from pierhead.build.image import Limits, Request
+from pierhead.kit import errors
 from pierhead.model.app import BuildSpec
-from pierhead.testing import registry
+from pierhead.testing import bases, registry
 from pierhead.wire.docker.client import Engine
 from pierhead.wire.oci.access import Access
 from pierhead.wire.oci.client import Registry
@@ -34,6 +37,15 @@ APP = "bench-build"
 OURS, RIVAL = "pier", "docker build + push"
 IDENTITY = {f"GIT_{who}_{what}": "bench@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 PER_FOLDER = 40
+SIZE = (2000, 10.0)
+ONE_FILE, LOCK_FILE, COLD = "one file", "lock file", "cold"
+PACKAGES = "blinker==1.9.0\nitsdangerous==2.2.0\n"
+COPY = "WORKDIR /app\nCOPY . /app\n"
+INSTALL = (
+    "WORKDIR /app\nCOPY requirements.txt /app/\n"
+    "RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -r requirements.txt\n"
+)
+DOCKERFILES = {ONE_FILE: COPY, LOCK_FILE: INSTALL + COPY, COLD: COPY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,23 @@ class Place:
     bare: Path
     registry: str
     engine: Engine
+    client: Registry
+    app: str
+
+
+@dataclass
+class Found:
+    """What was measured of one of the two in one case."""
+
+    seconds: list[float] = field(default_factory=list)
+    pulled: list[int] = field(default_factory=list)
+    layers: dict[str, int] = field(default_factory=dict)
+    """Of the newest image: digest and bytes."""
+
+    def note(self, seconds: float, layers: dict[str, int]) -> None:
+        self.seconds.append(seconds)
+        self.pulled.append(sum(size for digest, size in layers.items() if digest not in self.layers))
+        self.layers = layers
 
 
 def run(*command: str | Path) -> str:
@@ -50,9 +79,9 @@ def run(*command: str | Path) -> str:
     return subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def write(folder: Path, files: int, megabytes: float) -> None:
+def write(folder: Path, files: int, megabytes: float, seed: int = 7) -> None:
     """A repository of that many files and bytes, half text and half noise, with a page to begin with."""
-    noise = random.Random(7)
+    noise = random.Random(seed)
     size = int(megabytes * 1e6 / files)
     for number in range(files - 1):
         path = folder / f"part{number // PER_FOLDER}" / f"file{number}.txt"
@@ -62,61 +91,87 @@ def write(folder: Path, files: int, megabytes: float) -> None:
     run("git", "-C", folder, "init", "-q", "-b", "main")
 
 
-def commit(folder: Path, number: int) -> None:
-    """One file has changed."""
+def commit(folder: Path, number: int, case: str) -> None:
+    """What the case is about has changed."""
     (folder / "index.html").write_text(f"round {number}")
+    if case == LOCK_FILE:
+        (folder / "app.py").write_text("print()\n")
+        (folder / "requirements.txt").write_text(f"{PACKAGES}# round {number}\n")
     run("git", "-C", folder, "add", "-A")
     run("git", "-C", folder, "commit", "-q", "-m", f"Round {number}")
 
 
-async def ours(place: Place) -> str:
-    """The image's reference."""
+async def ours(place: Place) -> dict[str, int]:
+    """The layers of the image."""
     fetched = await source.fetch(place.bare, str(place.work), "main")
-    request = Request(APP, fetched, place.bare, BuildSpec(), Access(place.registry), place.engine, Limits(0, 1 << 30))
-    return (await image.build_and_push(request, _ignored)).reference
+    request = Request(
+        place.app, fetched, place.bare, BuildSpec(), Access(place.registry), place.engine, Limits(0, 1 << 30)
+    )
+    made = await image.build_and_push(request, _ignored)
+    return await _layers(place, place.app, made.reference.partition("@")[2])
 
 
-async def rival(place: Place) -> str:
-    """The image's id."""
-    return await asyncio.to_thread(_rival, place)
+async def rival(place: Place) -> dict[str, int]:
+    """The layers of the image."""
+    name = f"{place.app}-docker"
+    await asyncio.to_thread(_rival, place, f"{place.registry}/{name}:latest")
+    return await _layers(place, name, "latest")
 
 
-def _rival(place: Place) -> str:
-    tag = f"{place.registry}/{APP}-docker:latest"
-    built = run("docker", "build", "--quiet", "--tag", tag, "--file", place.work.parent / "Dockerfile", place.work)
+def _rival(place: Place, tag: str) -> None:
+    run("docker", "build", "--quiet", "--tag", tag, "--file", place.work.parent / "Dockerfile", place.work)
     run("docker", "push", "--quiet", tag)
-    return built
 
 
-async def measure(place: Place, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every round; the first one, in which all is new, is not counted."""
-    found: dict[str, list[float]] = {OURS: [], RIVAL: []}
-    made: list[str] = []
-    try:
-        for number in range(rounds + 1):
-            commit(place.work, number)
-            for name in sorted(found, reverse=bool(number % 2)):
-                begun = time.perf_counter()
-                made.append(await (ours if name == OURS else rival)(place))
-                if number:
-                    found[name].append(time.perf_counter() - begun)
-    finally:
-        _forget(made)
+async def _layers(place: Place, name: str, reference: str) -> dict[str, int]:
+    found = await place.client.manifest(name, reference)
+    if found is None:
+        raise errors.Broken(f"The registry has no {name}:{reference}, which was just pushed.")
+    return {one["digest"]: one["size"] for one in [*found.value["layers"], found.value["config"]]}
+
+
+async def measure(place: Place, rounds: int, case: str) -> dict[str, Found]:
+    """Every round but the first, in which all is new."""
+    found = {OURS: Found(), RIVAL: Found()}
+    for number in range(rounds + 1):
+        commit(place.work, number, case)
+        for name in sorted(found, reverse=bool(number % 2)):
+            begun = time.perf_counter()
+            layers = await (ours if name == OURS else rival)(place)
+            found[name].note(time.perf_counter() - begun, layers)
+    return {name: Found(one.seconds[1:], one.pulled[1:]) for name, one in found.items()}
+
+
+async def measure_cold(place: Place, rounds: int, size: tuple[int, float]) -> dict[str, Found]:
+    """An app that nobody knows, each round another one: other content too."""
+    found = {OURS: Found(), RIVAL: Found()}
+    for number in range(rounds):
+        fresh = replace(place, app=f"{place.app}-cold{number}", bare=place.bare.with_name(f"cold{number}.git"))
+        write(place.work, *size, seed=number)
+        commit(place.work, number, ONE_FILE)
+        for name in sorted(found, reverse=bool(number % 2)):
+            begun = time.perf_counter()
+            layers = await (ours if name == OURS else rival)(fresh)
+            found[name].layers = {}
+            found[name].note(time.perf_counter() - begun, layers)
     return found
 
 
-def _forget(images: Sequence[str]) -> None:
-    """The engine has none of them any more."""
-    for name in dict.fromkeys(images):
+def _forget(address: str) -> None:
+    """The engine has no image of that registry any more."""
+    names = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+    for name in (name for name in names if name.startswith(f"{address}/")):
         subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
 
 
-def show(found: dict[str, list[float]], circumstances: str) -> None:
-    medians = {name: statistics.median(seconds) for name, seconds in found.items()}
-    print(circumstances)
-    for name, seconds in found.items():
-        print(f"{name:22} median {medians[name]:6.3f} s   min {min(seconds):6.3f}   max {max(seconds):6.3f}")
-    print(f"{'pier / docker':22} {medians[OURS] / medians[RIVAL]:13.2f} x")
+def show(case: str, found: dict[str, Found]) -> None:
+    medians = {name: statistics.median(one.seconds) for name, one in found.items()}
+    for name, one in found.items():
+        pulled = statistics.median(one.pulled) / 1e6
+        spread = f"min {min(one.seconds):7.3f}   max {max(one.seconds):7.3f}"
+        print(f"{case:10} {name:20} median {medians[name]:7.3f} s   {spread}   a node pulls {pulled:8.3f} MB")
+    shares = [statistics.median(found[name].pulled) for name in (OURS, RIVAL)]
+    print(f"{case:10} {'pier / docker':20} {medians[OURS] / medians[RIVAL]:14.2f} x {shares[0] / shares[1]:50.2f} x")
 
 
 async def _ignored(step: str, text: str) -> None:
@@ -124,29 +179,46 @@ async def _ignored(step: str, text: str) -> None:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--megabytes", type=float, default=10)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=SIZE[0])
+    parser.add_argument("--megabytes", type=float, default=SIZE[1])
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
+    version = run("docker", "version", "--format", "{{.Server.Version}}")
+    load = os.getloadavg()[0]
+    print(f"{given.files} files, {given.megabytes:g} MB; Docker {version}, {os.cpu_count()} cores, load {load:.1f}")
     with tempfile.TemporaryDirectory(prefix="pier-bench-") as name:
         folder = Path(name)
         (folder / "registry").mkdir()
-        (folder / "work").mkdir()
-        write(folder / "work", given.files, given.megabytes)
-        async with registry.serving(folder / "registry") as address, Engine(SOCKET) as engine:
-            async with Registry(address) as client:
-                below = await base.ensure("static", client, _ignored)
-            (folder / "Dockerfile").write_text(f"FROM {below.reference}\nWORKDIR /app\nCOPY . /app\n")
-            place = Place(folder / "work", folder / "bare.git", address, engine)
-            run("docker", "pull", "--quiet", below.reference)
+        async with (
+            registry.serving(folder / "registry") as address,
+            Engine(SOCKET) as engine,
+            Registry(address) as client,
+        ):
+            await bases.seed(client, ["static", "python", "python-build"])
             try:
-                found = await measure(place, given.rounds)
+                for case in DOCKERFILES:
+                    await _case(case, folder, client, engine, given)
             finally:
-                _forget([below.reference])
-    version = run("docker", "version", "--format", "{{.Server.Version}}")
-    estate = f"{given.files} files, {given.megabytes:g} MB, one changes"
-    show(found, f"{estate}; Docker {version}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+                _forget(address)
+
+
+async def _case(case: str, folder: Path, client: Registry, engine: Engine, given: argparse.Namespace) -> None:
+    """One case, measured and shown."""
+    below = "python" if case == LOCK_FILE else "static"
+    work = folder / case.replace(" ", "-") / "work"
+    work.mkdir(parents=True)
+    size = (given.files, given.megabytes)
+    write(work, *size)
+    under = f"{client.address}/base/{below}:{base.SUITE}"
+    (work.parent / "Dockerfile").write_text(f"FROM {under}\n{DOCKERFILES[case]}")
+    run("docker", "pull", "--quiet", under)
+    place = Place(work, work.with_name("bare.git"), client.address, engine, client, f"{APP}-{below}")
+    few = min(given.rounds, 3)
+    if case == COLD:
+        show(case, await measure_cold(place, few, size))
+    else:
+        show(case, await measure(place, given.rounds if case == ONE_FILE else few, case))
 
 
 if __name__ == "__main__":
