@@ -103,21 +103,22 @@ APPS = (
         "datasette",
         "uv.lock",
         {
-            "pyproject.toml": PROJECT.format('["datasette==0.65.1"]'),
+            "pyproject.toml": PROJECT.format('["datasette==0.65.1", "setuptools<80"]'),
             "Procfile": "web: datasette serve --host 0.0.0.0 --port $PORT --memory\n",
         },
         "/-/versions.json",
         (*UV, "lock", "--quiet"),
     ),
     App(
-        "httpbin",
+        "radicale",
         "poetry.lock",
         {
-            "pyproject.toml": PROJECT.format('["httpbin==0.10.2", "gunicorn>=21"]')
-            + "[tool.poetry]\npackage-mode = false\n",
-            "Procfile": "web: gunicorn --bind 0.0.0.0:$PORT httpbin:app\n",
+            "pyproject.toml": PROJECT.format('["radicale==3.3.0"]')
+            + "[tool.poetry]\npackage-mode = false\n"
+            + '[[tool.poetry.source]]\nname = "public"\nurl = "https://pypi.org/simple/"\npriority = "primary"\n',
+            "Procfile": "web: radicale --server-hosts 0.0.0.0:$PORT --storage-filesystem-folder /tmp/kept\n",
         },
-        "/get",
+        "/.web/",
         (*UV, "tool", "run", "--quiet", "poetry", "lock", "--quiet"),
     ),
     App(

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tarfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -286,6 +286,35 @@ async def test_nothing_is_built_on_a_disk_that_is_nearly_full(place: Place) -> N
         warned = await place.ended(await place.queue("full", "echo two"))
     assert warned.state is BuildState.SUCCEEDED
     assert any(line.startswith("disk: The disk of ") for line in await place.log(warned.id))
+
+
+@pytest.fixture
+def small_home(tmp_path: Path) -> Iterator[Path]:
+    """A data folder whose registry has room for 6 MiB."""
+    storage = tmp_path / "registry"
+    storage.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "registry", storage], check=True)
+    yield tmp_path
+    subprocess.run(["umount", storage], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+async def test_a_registry_that_gets_full_in_the_middle_publishes_nothing_half(place: Place, small_home: Path) -> None:
+    (small_home / "program").mkdir()
+    async with registry.serving(small_home / "program", data=small_home / "registry") as address:
+        own = replace(
+            place.ctx.settings, home=small_home, registry=RegistrySettings(port=int(address.rpartition(":")[2]))
+        )
+        there = replace(place, ctx=replace(place.ctx, settings=own))
+        async with there.working():
+            full = await there.ended(await there.queue("brim", "seq 1 3000000 > made"))
+            assert (full.state, full.image) == (BuildState.FAILED, "")
+            assert "no space left on device" in full.reason
+            assert "full disk" in full.reason
+            async with Registry(address) as connected:
+                assert await connected.tags("brim") == []
+            after = await there.ended(await there.queue("brim", "echo small > made"))
+            assert after.state is BuildState.SUCCEEDED, after.reason
 
 
 JUNIT = (

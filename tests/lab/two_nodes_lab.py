@@ -59,6 +59,12 @@ class Machine:
     folder: Path
 
     @property
+    def outside(self) -> str:
+        """The address under which it reaches this machine."""
+        network, _, number = self.address.rpartition(".")
+        return f"{network}.{int(number) - 1}"
+
+    @property
     def socket(self) -> str:
         return f"unix://{self.folder}/docker.sock"
 
@@ -85,16 +91,23 @@ class Nodes:
 
 
 @contextlib.asynccontextmanager
+async def engines_of(machines: Sequence[Machine]) -> AsyncIterator[Sequence[Engine]]:
+    """Their engines in one swarm, each with the image."""
+    async with contextlib.AsyncExitStack() as stack:
+        engines = [await stack.enter_async_context(Engine(machine.socket)) for machine in machines]
+        for engine in engines:
+            await until(lambda engine=engine: _answers(engine), 60, "the engine answers")  # type: ignore[misc]
+        await _joined(engines, machines)
+        for engine in engines:
+            await images.tag(engine, await brisk.image(engine), *IMAGE.rsplit(":", 1))
+        yield engines
+
+
+@contextlib.asynccontextmanager
 async def nodes(data: Path) -> AsyncIterator[Nodes]:
     mark = secrets.token_hex(2)
-    with _machines(mark) as machines:
-        async with contextlib.AsyncExitStack() as stack:
-            engines = [await stack.enter_async_context(Engine(machine.socket)) for machine in machines]
-            for engine in engines:
-                await until(lambda engine=engine: _answers(engine), 60, "the engine answers")  # type: ignore[misc]
-            await _joined(engines, machines)
-            for engine in engines:
-                await images.tag(engine, await brisk.image(engine), *IMAGE.rsplit(":", 1))
+    with two_machines(mark) as machines:
+        async with engines_of(machines) as engines, contextlib.AsyncExitStack() as stack:
             address = await stack.enter_async_context(catalog.serving(catalog.Options(port=0, data=data / "catalog")))
             ctx = await _context(stack, engines[0], address.url, data, f"two-{mark}")
             running = await stack.enter_async_context(_running())
@@ -221,7 +234,7 @@ async def _answers(engine: Engine) -> bool:
 
 
 @contextlib.contextmanager
-def _machines(mark: str) -> Iterator[Sequence[Machine]]:
+def two_machines(mark: str) -> Iterator[Sequence[Machine]]:
     folder = Path(tempfile.mkdtemp(prefix="pn-", dir="/tmp"))
     network = f"10.213.{int(mark[:2], 16)}"
     machines = [
@@ -248,8 +261,7 @@ def _machines(mark: str) -> Iterator[Sequence[Machine]]:
 def _engine(machine: Machine) -> subprocess.Popen[bytes]:
     """Its network, and its engine in it under a host name of its own."""
     name, outside = machine.name, f"v{machine.name[1:]}"
-    network, _, number = machine.address.rpartition(".")
-    near = f"{network}.{int(number) - 1}"
+    near = machine.outside
     machine.folder.mkdir(parents=True)
     _run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", name)
     _run("ip", "address", "add", f"{near}/30", "dev", outside)

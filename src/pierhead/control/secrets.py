@@ -53,7 +53,7 @@ async def for_build(ctx: Context, app: str, environment: str, names: Sequence[st
             f"build.secrets names {', '.join(missing)}, and {app} has no such secret in {environment}.",
             hint=f"`pier secret set {app} {missing[0]} --environment {environment}` sets it.",
         )
-    return {name: sealed.unseal(ctx.key, held[name].ciphertext) for name in names}
+    return {name: ctx.keys.open(held[name].ciphertext) for name in names}
 
 
 async def reveal(ctx: Context, app: str, environment: str, name: str, version: int) -> bytes:
