@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from pierhead.kit import files
+from pierhead.kit import errors, files
 from pierhead.model import keys
 from pierhead.model.keys import Keys
 
@@ -21,18 +21,29 @@ class Keyring:
 
     @classmethod
     def kept(cls, file: Path) -> Keyring:
-        """What `file` holds; a fresh key, when it is not there. Raises: ValueError (it holds something else)."""
+        """What `file` holds; a fresh key, when it is not there. Raises: Invalid (it holds something else)."""
         if not file.exists():
             files.replace(file, keys.text(Keys(keys.fresh())))
-        return cls(keys.read(file.read_text()), file)
+        try:
+            return cls(keys.read(file.read_text()), file)
+        except ValueError as error:
+            raise errors.Invalid(
+                f"{file} {error}.", hint="Put its copy there from your backup: without it nothing sealed can be opened."
+            ) from error
 
     def seal(self, value: bytes) -> bytes:
         """Seal in the transaction that writes it, or it may come after the key was replaced."""
         return self.held.seal(value)
 
     def open(self, sealed: bytes) -> bytes:
-        """Raises: ValueError (none of the keys has sealed it)."""
-        return self.held.open(sealed)
+        """Raises: Broken (none of the keys has sealed it)."""
+        try:
+            return self.held.open(sealed)
+        except ValueError as error:
+            raise errors.Broken(
+                f"A value cannot be opened: {error}.",
+                hint="Put the `secret.key` of its time back, or set the value again.",
+            ) from error
 
     def change(self, wanted: Keys) -> None:
         """These are the keys, also after a power failure."""

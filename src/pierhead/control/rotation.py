@@ -114,9 +114,9 @@ async def _some_secrets(ctx: Context) -> bool:
         for one in wanted:
             try:
                 await sealings.put(db, one, ring.seal(ring.open(one.ciphertext)))
-            except ValueError as error:
+            except errors.Broken as error:
                 ring.unreadable.add(str(one))
-                _log.warning("%s cannot be opened: %s.", one, error)
+                _log.warning("%s: %s", one, error)
         if not wanted:
             ring.change(ring.held.settled())
     return bool(wanted)

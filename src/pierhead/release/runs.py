@@ -16,7 +16,7 @@ from pierhead.control.context import Context
 from pierhead.control.instances import Cluster
 from pierhead.kit import clock, errors
 from pierhead.model.instance import Label
-from pierhead.model.run import Run
+from pierhead.model.run import Run, RunState
 from pierhead.release import apply, jobs
 from pierhead.release.group import Member
 
@@ -28,7 +28,7 @@ _LAST_WORDS = timedelta(minutes=1)
 
 
 async def look(ctx: Context, there: Cluster) -> bool:
-    """Every run is a step further, and what belongs to none is on its way out. True when there is any."""
+    """Every run is a step further, and what belongs to none is on its way out. True when something is on its way."""
     wanted = {run.id: run for run in await runs.unfinished(ctx)}
     found = _found(there)
     for number, member in found.items():
@@ -39,7 +39,7 @@ async def look(ctx: Context, there: Cluster) -> bool:
             await (_follow(ctx, run, found[run.id]) if run.id in found else _begin(ctx, run))
         except (errors.Invalid, errors.NotFound) as error:
             await runs.failed(ctx, run, str(error))
-    return bool(wanted or found)
+    return any(run.state is RunState.WAITING for run in wanted.values()) or bool(found.keys() - wanted.keys())
 
 
 def _found(there: Cluster) -> Mapping[int, Member]:

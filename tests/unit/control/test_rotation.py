@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pierhead.control import accesses, hooks, rotation, secrets
+from pierhead.control import accesses, hooks, redaction, rotation, secrets
 from pierhead.control.context import Context
 from pierhead.control.keyring import Keyring
 from pierhead.kit import clock, errors
@@ -57,7 +57,7 @@ async def test_everything_is_sealed_anew_and_the_old_key_is_forgotten(kept: Cont
     restarted = replace(kept, keys=Keyring.kept(tmp_path / "secret.key"))
     assert await opened(restarted) == before
     assert old.current.hex() not in (tmp_path / "secret.key").read_text()
-    with pytest.raises(ValueError, match="another key"):
+    with pytest.raises(errors.Broken, match="another key"):
         await opened(replace(kept, keys=Keyring(old)))
 
 
@@ -91,6 +91,9 @@ async def test_what_no_key_opens_stays_and_is_told(kept: Context) -> None:
         ["secrets ciphertext of notes, dev, LOST, 1"],
     )
     assert await secrets.reveal(kept, "notes", "dev", "KEY", 1) == b"y"
+    with pytest.raises(errors.Broken, match="cannot be opened"):
+        await secrets.reveal(kept, "notes", "dev", "LOST", 1)
+    assert (await redaction.of(kept, "notes")).pairs == ()
 
 
 async def test_gateways_get_the_key_of_certificates_before_it_is_taken(kept: Context) -> None:
@@ -98,6 +101,14 @@ async def test_gateways_get_the_key_of_certificates_before_it_is_taken(kept: Con
         await rotation.begin(kept, "certificates")
     with pytest.raises(errors.NotFound):
         await rotation.begin(kept, "gateways")
+
+
+async def test_a_damaged_key_file_is_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "secret.key"
+    file.write_text("half a k")
+    with pytest.raises(errors.Invalid, match="Put its copy there from your backup"):
+        Keyring.kept(file)
+    assert file.read_text() == "half a k"
 
 
 async def test_every_sealed_column_is_known(kept: Context) -> None:
