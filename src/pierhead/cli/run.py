@@ -63,6 +63,8 @@ async def runs(
     as_json: console.Json = False,
 ) -> None:
     """Show the commands that were run once, the newest first; one with the last lines that it wrote."""
+    if end and number is None:
+        raise errors.Invalid("Name the run that shall end.", hint=f"`pier runs {app}` lists them.")
     async with session.connected() as api:
         if number is None:
             found = await api.get(f"/apps/{app}/runs")
@@ -89,7 +91,7 @@ async def _watched(api: Api, run: dict[str, Any], *, interactive: bool, quiet: b
         code = await terminal.run(api, f"/instances/{run['instance']}/exec", query, interactive=interactive, out=out)
     finally:
         ended = await asyncio.shield(_end(api, run, code))
-    return ended
+    return {**ended, "exit_code": code}  # also where somebody else had ended it
 
 
 async def _end(api: Api, run: dict[str, Any], code: int | None) -> dict[str, Any]:
@@ -97,6 +99,10 @@ async def _end(api: Api, run: dict[str, Any], code: int | None) -> dict[str, Any
         return dict(await api.post(f"/runs/{run['id']}/end", {"exit_code": code}))
     except errors.Conflict:  # it had ended already
         return dict(await api.get(f"/runs/{run['id']}"))
+    except errors.Unavailable:
+        if code is None:
+            raise
+        return run  # the command has ended, and its container ends by itself
 
 
 async def _running(api: Api, run: dict[str, Any]) -> dict[str, Any]:
