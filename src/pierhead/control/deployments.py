@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from pierhead.control.context import Context
 from pierhead.kit import errors
@@ -10,6 +11,23 @@ from pierhead.model.release import DeploymentState
 from pierhead.store import apps, deployments, environments, journal
 from pierhead.store.deployments import Deployment
 from pierhead.store.journal import Subject
+from pierhead.store.session import Connection
+
+
+class Lost(errors.Conflict):
+    """Another server moves it by now."""
+
+
+@asynccontextmanager
+async def moving(ctx: Context, deployment_id: int) -> AsyncIterator[Connection]:
+    """A transaction of the server that moves the deployment. Who was so slow that another took over changes nothing.
+
+    Raises: Lost.
+    """
+    async with ctx.store.write() as db:
+        if await deployments.mover(db, deployment_id) not in (None, ctx.owner):
+            raise Lost(f"Another server moves deployment {deployment_id} by now.")
+        yield db
 
 
 async def find(ctx: Context, deployment_id: int) -> Deployment:
@@ -30,15 +48,17 @@ async def listing(ctx: Context, app: str, environment: str = "") -> Sequence[Dep
 async def cancel(ctx: Context, deployment_id: int) -> Deployment:
     """The deployment has ended; the loop brings back what ran before. Raises: NotFound, Conflict (it had ended)."""
     before = await find(ctx, deployment_id)
-    if not await end(ctx, deployment_id, DeploymentState.CANCELLED, "Cancelled."):
-        raise errors.Conflict(f"Deployment {deployment_id} has ended already: {before.state}.")
+    async with ctx.store.write() as db:
+        if not await _end(db, deployment_id, DeploymentState.CANCELLED, "Cancelled."):
+            raise errors.Conflict(f"Deployment {deployment_id} has ended already: {before.state}.")
     ctx.release_wanted.set()
+    ctx.journal_grew.set()
     return await find(ctx, deployment_id)
 
 
 async def note(ctx: Context, deployment_id: int, step: str, text: str) -> None:
-    """A line of the deployment's journal."""
-    async with ctx.store.write() as db:
+    """A line of the deployment's journal. Raises: Lost."""
+    async with moving(ctx, deployment_id) as db:
         await journal.add(db, Subject.DEPLOYMENT, deployment_id, step, text)
     ctx.journal_grew.set()
 
@@ -52,8 +72,8 @@ async def stepped(ctx: Context, deployment_id: int, step: str, text: str, waits_
 
 
 async def shared(ctx: Context, deployment_id: int, share: int) -> None:
-    """Routes give the new release that percentage of the requests, from the next look on."""
-    async with ctx.store.write() as db:
+    """Routes give the new release that percentage of the requests, from the next look on. Raises: Lost."""
+    async with moving(ctx, deployment_id) as db:
         await deployments.set_share(db, deployment_id, share)
 
 
@@ -109,8 +129,8 @@ async def override(ctx: Context, deployment_id: int, author: str, reason: str) -
 
 
 async def hooked(ctx: Context, deployment: Deployment, name: str, said: str, lines: Sequence[str]) -> None:
-    """A hook has ended: `succeeded`, or why it did not, and the last lines that it wrote."""
-    async with ctx.store.write() as db:
+    """A hook has ended: `succeeded`, or why it did not, and the last lines that it wrote. Raises: Lost."""
+    async with moving(ctx, deployment.id) as db:
         if lines:
             await journal.add(db, Subject.DEPLOYMENT, deployment.id, "log", "\n".join(lines))
         await journal.add(db, Subject.DEPLOYMENT, deployment.id, name, said)
@@ -119,8 +139,11 @@ async def hooked(ctx: Context, deployment: Deployment, name: str, said: str, lin
 
 
 async def succeeded(ctx: Context, deployment: Deployment, text: str) -> bool:
-    """The environment has the new release. False when the deployment had ended otherwise, and nothing was changed."""
-    async with ctx.store.write() as db:
+    """The environment has the new release. False when the deployment had ended otherwise, and nothing was changed.
+
+    Raises: Lost.
+    """
+    async with moving(ctx, deployment.id) as db:
         if not await deployments.set_state(db, deployment.id, DeploymentState.SUCCEEDED):
             return False
         await apps.set_release(db, deployment.app, deployment.environment, deployment.to_release_id)
@@ -130,10 +153,15 @@ async def succeeded(ctx: Context, deployment: Deployment, text: str) -> bool:
 
 
 async def end(ctx: Context, deployment_id: int, state: DeploymentState, reason: str) -> bool:
-    """The deployment has ended without success. False when it had ended already."""
-    async with ctx.store.write() as db:
-        if not await deployments.set_state(db, deployment_id, state, reason):
-            return False
-        await journal.add(db, Subject.DEPLOYMENT, deployment_id, state.value, reason)
+    """The deployment has ended without success. False when it had ended already. Raises: Lost."""
+    async with moving(ctx, deployment_id) as db:
+        ended = await _end(db, deployment_id, state, reason)
     ctx.journal_grew.set()
+    return ended
+
+
+async def _end(db: Connection, deployment_id: int, state: DeploymentState, reason: str) -> bool:
+    if not await deployments.set_state(db, deployment_id, state, reason):
+        return False
+    await journal.add(db, Subject.DEPLOYMENT, deployment_id, state.value, reason)
     return True

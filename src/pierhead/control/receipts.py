@@ -17,7 +17,8 @@ async def kept(ctx: Context, deployment_id: int) -> Receipt:
 
 
 async def keep(ctx: Context, deployment_id: int, receipt: Receipt) -> None:
-    async with ctx.store.write() as db:
+    """It is what is kept of the deployment. Raises: Lost."""
+    async with deployments.moving(ctx, deployment_id) as db:
         await receipts.put(db, deployment_id, receipt)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pierhead.control import host_ports, registry
@@ -20,6 +20,7 @@ from pierhead.model.step import Step
 from pierhead.release import service
 from pierhead.release.group import Group
 from pierhead.wire.consul import kv
+from pierhead.wire.consul.kv import Pair
 from pierhead.wire.docker import secrets, services
 from pierhead.wire.docker.services import SecretFile, ServiceSpec
 
@@ -55,21 +56,31 @@ async def tidy(ctx: Context, group: Group) -> bool:
     return bool(group.spent or refused)
 
 
-async def write_routes(ctx: Context, wanted: Mapping[str, Route]) -> None:
-    """The catalog has exactly these of our routes; what people wrote there stays. Writes only differences."""
-    held, _ = await kv.get_tree(ctx.catalog, routes.PREFIX)
-    mine = {pair.key: pair.value for pair in held if _owner(pair.value) == ctx.settings.cluster}
+async def held_routes(ctx: Context) -> Sequence[Pair]:
+    """Every route that the catalog has. Read before anything else is looked at: see `write_routes`."""
+    return (await kv.get_tree(ctx.catalog, routes.PREFIX))[0]
+
+
+async def write_routes(ctx: Context, held: Sequence[Pair], wanted: Mapping[str, Route]) -> None:
+    """The catalog has exactly these of our routes; what people wrote there stays. Writes only differences.
+
+    `held` is what it had before it was known what is wanted. What somebody changed since stays as it is: a server that
+    was stopped in between, while another one went on, writes nothing of what it knew then.
+    """
+    mine = {pair.key: pair for pair in held if _owner(pair.value) == ctx.settings.cluster}
     there = {pair.key for pair in held}
     for route in wanted.values():
         value = json.dumps(routes.document(route), sort_keys=True).encode()
-        if route.key in there and route.key not in mine:
+        known = mine.get(route.key)
+        if route.key in there and known is None:
             _log.warning("A person wrote the route %s; it is left as it is.", route.name)
-        elif mine.get(route.key) != value:
-            await kv.put(ctx.catalog, route.key, value)
+        elif known and known.value == value:
+            continue
+        elif await kv.put(ctx.catalog, route.key, value, cas=known.modify_index if known else 0):
             _log.info("Wrote a route.", extra={"route": route.name, "hosts": ",".join(route.hosts)})
     for key in mine.keys() - {route.key for route in wanted.values()}:
-        await kv.delete(ctx.catalog, key)
-        _log.info("Removed a route.", extra={"route": key.removeprefix(routes.PREFIX)})
+        if await kv.delete(ctx.catalog, key, cas=mine[key].modify_index):
+            _log.info("Removed a route.", extra={"route": key.removeprefix(routes.PREFIX)})
 
 
 async def _create(ctx: Context, release: Release, replicas: int) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pierhead.control import receipts
+from pierhead.control import deployments, receipts
 from pierhead.control.context import Context
 from pierhead.kit import clock
 from pierhead.model import receipt
@@ -46,6 +47,7 @@ class Book:
             await self.keep(ctx, moving)
 
     async def keep(self, ctx: Context, moving: Deployment) -> None:
-        """What is known by now is on disk."""
-        await receipts.keep(ctx, moving.id, await self.of(ctx, moving))
+        """What is known by now is on disk; another server that moves it keeps its own."""
+        with contextlib.suppress(deployments.Lost):
+            await receipts.keep(ctx, moving.id, await self.of(ctx, moving))
         self._written[moving.id] = clock.now()

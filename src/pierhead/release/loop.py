@@ -79,12 +79,13 @@ async def cycle(ctx: Context, memory: Memory) -> timedelta:
 
     Raises: Unavailable (the engine, the catalog or the database does not answer).
     """
+    held = await apply.held_routes(ctx)
     there = await instances.cluster(ctx)
     await host_ports.settle(ctx, {service.name for mine in there.services.values() for service in mine})
     await registry.settle(ctx, [service for mine in there.services.values() for service in mine])
     places = await apps.places(ctx)
     looks = [await _look(ctx, place, there, memory) for place in places]
-    await apply.write_routes(ctx, {name: route for look in looks for name, route in _routes(ctx, look).items()})
+    await apply.write_routes(ctx, held, {name: route for look in looks for name, route in _routes(ctx, look).items()})
     drain = _Drain(await nodes.moving(ctx))
     moving = [await _advance(ctx, look, drain, memory) for look in looks]
     if drain.nodes:
@@ -160,15 +161,28 @@ async def _advance(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> 
         drain.staying.append(f"another server moves {place.app} in {place.environment}")
         return False
     try:
+        await _move(ctx, look, drain, memory)
+    except deployments.Lost as error:
+        drain.staying.append(str(error))
+        _log.warning("Left a deployment to another server: %s", error)
+    return True
+
+
+async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> None:
+    """The next steps are taken, or it is written down why not. Raises: Lost."""
+    place = look.scene.place
+    try:
         if look.error:
             raise look.error
         tidied = [await apply.tidy(ctx, group) for group in look.mine.values()]
         if any([*tidied, await release_jobs.look(ctx, look.scene, look.jobs)]):
             drain.staying.append(f"{place.app} in {place.environment} is being tidied")
-            return True
+            return
         running = look.running or (await _seen(ctx, look.scene, look.mine.values())).running
         for step in plan(_around(look, running, drain), running).steps:
             await _take(ctx, look, step, memory)
+    except deployments.Lost:
+        raise
     except errors.Invalid as error:
         drain.staying.append(str(error))
         await _refuse(ctx, place, error)
@@ -176,7 +190,6 @@ async def _advance(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> 
         drain.staying.append(str(error))
         await _say(ctx, place.moving, Step("wait", place.app, str(error)), memory)
         _log.warning("A step was not taken: %s", error, extra={"app": place.app, "environment": place.environment})
-    return True
 
 
 def _around(look: _Look, running: Sequence[Running], drain: _Drain) -> Target | None:
@@ -239,10 +252,10 @@ async def _take(ctx: Context, look: _Look, step: Step, memory: Memory) -> None:
     elif step.kind == "fail" and moving:
         await _fail(ctx, moving, step, look.mine.get(step.target))
     else:
+        await _say(ctx, moving, step, memory)
         await _carry_out(ctx, look, step)
         if moving and step.kind != "wait":
             memory.progress[moving.id] = clock.now()
-        await _say(ctx, moving, step, memory)
 
 
 async def _carry_out(ctx: Context, look: _Look, step: Step) -> None:
@@ -271,6 +284,7 @@ async def _refuse(ctx: Context, place: Place, error: errors.Invalid) -> None:
 
 
 async def _say(ctx: Context, moving: Deployment | None, step: Step, memory: Memory) -> None:
+    """It is in the journal before it is taken: a server that dies in between leaves no step that nobody knows of."""
     text = str(step)
     if moving and memory.said.get(moving.id) != text:
         memory.said[moving.id] = text

@@ -115,6 +115,15 @@ async def set_reason(db: AsyncConnection, deployment_id: int, reason: str) -> No
     await db.execute(sa.update(_deployments).where(_deployments.c.id == deployment_id, _is_open()).values(**values))
 
 
+async def mover(db: AsyncConnection, deployment_id: int) -> str | None:
+    """The server that claimed the deployment's environment last, also when its lease is over; None: nobody has."""
+    column = tables.environments.c
+    query = sa.select(column.claimed_by).join(
+        _deployments, sa.and_(_deployments.c.app == column.app, _deployments.c.environment == column.name)
+    )
+    return (await db.execute(query.where(_deployments.c.id == deployment_id))).scalar_one_or_none()
+
+
 async def set_share(db: AsyncConnection, deployment_id: int, share: int) -> None:
     """The new release is given that percentage of the requests, from now on."""
     values = {"share": share, "share_at": clock.now()}
