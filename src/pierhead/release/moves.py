@@ -27,11 +27,11 @@ def roll(target: Target, mine: Running | None, others: Sequence[Running]) -> Ste
     old = sum(service.replicas for service in others)
     if mine is None:
         first = min(target.replicas, target.step) if old else target.replicas
-        return [Step("create", target.name, f"0 of {target.replicas} running", first)]
+        return [*given_up(target, others), Step("create", target.name, f"0 of {target.replicas} running", first)]
     if mine.replicas > target.replicas:
         return [scale(mine, target.replicas, "fewer are wanted")]
     if mine.ready < mine.replicas:
-        return [_wait(target, mine, others)]
+        return [*given_up(target, others), _wait(target, mine, others)]
     steps = lower(others, target.replicas - mine.replicas, f"{mine.ready} of {target.replicas} of {mine.name} ready")
     if mine.replicas < target.replicas:
         steps.append(scale(mine, min(target.replicas, mine.replicas + target.step), f"{mine.ready} ready"))
@@ -51,6 +51,11 @@ def one_at_a_time(target: Target, mine: Running | None, others: Sequence[Running
         if mine:
             return [scale(mine, have + more, f"{mine.ready} ready")]
         return [Step("create", target.name, f"0 of {target.replicas} running", more)]
+    if steps := given_up(target, others):
+        return steps
+    asked = mine.replicas if mine else 0
+    if asked < target.replicas and any(one.alive > one.replicas for one in (*others, *([mine] if mine else []))):
+        return [_wait(target, mine, others)]  # room comes by itself: none makes more of it meanwhile
     keep = max(target.replicas - have - 1, 0)
     if steps := lower(others, keep, f"room for one of {target.name}"):
         return steps
@@ -80,7 +85,7 @@ def shift(target: Target, mine: Running | None, others: Sequence[Running]) -> St
     stage = Stage(target.share) if reason else _next(target)
     enough = _enough(target, stage)
     if mine is None:
-        return [Step("create", target.name, f"0 of {enough} running", enough)]
+        return [*given_up(target, others), Step("create", target.name, f"0 of {enough} running", enough)]
     if steps := [*_kept(target, others), *([scale(mine, enough, _percent(stage))] if mine.replicas < enough else [])]:
         return steps
     if mine.replicas > target.replicas:
@@ -109,6 +114,19 @@ def lower(others: Sequence[Running], keep: int, cause: str) -> list[Step]:
         if less:
             steps.append(scale(service, service.replicas - less, cause))
         surplus -= less
+    return steps
+
+
+def given_up(target: Target, others: Sequence[Running]) -> list[Step]:
+    """What deployments that ended early had asked for goes at once where it is not ready or not needed: nobody waits
+    for it, and releases that follow one another quickly must not pile up."""
+    spare = sum(one.ready for one in others) - target.replicas
+    steps = []
+    for one in (one for one in others if one.name != target.base):
+        keep = max(one.ready - max(spare, 0), 0)
+        if keep < one.replicas:
+            steps.append(scale(one, keep, f"{target.name} takes its place"))
+        spare -= one.ready - keep
     return steps
 
 

@@ -85,8 +85,10 @@ def _hook(target: Target, hook: Hook, name: str) -> Step:
 def _settle(target: Target, mine: Running | None, others: Sequence[Running]) -> list[Step]:
     """No deployment: keep the target as it should be, and let go of the rest once it is not needed."""
     is_beside = any(one.alive or one.replicas for one in others)
-    if is_beside and (target.strategy is Strategy.STOP_FIRST or (mine is None and target.strategy in _CAREFUL)):
+    if is_beside and target.strategy is Strategy.STOP_FIRST:
         return moves.retire(others, f"{target.name} must not run beside it")
+    if is_beside and target.strategy is Strategy.ONE_AT_A_TIME:
+        return moves.one_at_a_time(target, mine, others) or moves.retire(others, f"{target.name} is the release")
     if mine is None:
         return [Step("create", target.name, f"0 of {target.replicas} running", target.replicas)]
     if mine.replicas != target.replicas:

@@ -58,7 +58,6 @@ class Environment:
     """The share that the gateways have carried out."""
     held: timedelta = timedelta()
     moving: timedelta = timedelta()
-    is_taken_back: bool = False
 
     def weight(self, name: str) -> bool:
         """Requests can go to that release."""
@@ -66,7 +65,8 @@ class Environment:
             return True
         return self.applied > 0 if name == self.target else self.applied < 100
 
-    def look(self) -> None:
+    def look(self, most: int | None = None) -> list[str]:
+        """The next steps are taken, or the first `most` of them. Returns the text of those that were."""
         wanted = Target(
             name=self.target or self.current,
             replicas=self.replicas,
@@ -79,8 +79,10 @@ class Environment:
             share=self.share,
             held=self.held,
         )
-        for one in plan(wanted, [self._seen(name) for name in self.services]).steps:
+        taken = plan(wanted, [self._seen(name) for name in self.services]).steps[:most]
+        for one in taken:
             self._take(one.kind, one.target, one.data)
+        return [str(one) for one in taken]
 
     def _seen(self, name: str) -> Running:
         one = self.services[name]
@@ -105,7 +107,6 @@ class Environment:
             self.end()
         elif kind == "fail":
             self.end()
-            self.is_taken_back = True
         if kind not in ("wait", "done", "fail"):
             self.moving = timedelta()
         for one in self.services.values():
@@ -136,17 +137,27 @@ class Deployments(RuleBasedStateMachine):
         )
         self.here.services["v1"] = Service(replicas, ready=replicas)
         self.number, self.floor, self.ceiling = 1, replicas, replicas
+        self.broken: set[str] = set()
 
     @rule(is_broken=st.booleans())
     @precondition(lambda self: hasattr(self, "here") and self.is_at_rest())
     def deploy(self, is_broken: bool) -> None:
-        self.number += 1
         here = self.here
-        here.end()
-        asked = sum(one.replicas for one in here.services.values())
-        here.target, self.floor = f"v{self.number}", min(here.serving, here.replicas)
-        self.ceiling = max(here.replicas, asked)
-        self.is_broken = is_broken
+        self.move_on(is_broken)
+        self.floor = min(here.serving, here.replicas)
+        self.ceiling = max(here.replicas, sum(one.replicas for one in here.services.values()))
+
+    @rule(is_broken=st.booleans())
+    @precondition(lambda self: hasattr(self, "here") and self.here.target)
+    def supersede(self, is_broken: bool) -> None:
+        """A newer deployment takes the place of one that has not ended."""
+        self.move_on(is_broken)
+
+    def move_on(self, is_broken: bool) -> None:
+        self.number += 1
+        self.here.end()
+        self.here.target = f"v{self.number}"
+        self.broken |= {self.here.target} if is_broken else set()
 
     @rule(replicas=st.integers(1, 5))
     @precondition(lambda self: hasattr(self, "here") and self.here.strategy in (Strategy.ROLLING, *SHIFTED))
@@ -164,12 +175,19 @@ class Deployments(RuleBasedStateMachine):
     def look(self) -> None:
         self.here.look()
 
+    @rule(most=st.integers(0, 2))
+    @precondition(lambda self: hasattr(self, "here"))
+    def die(self, most: int) -> None:
+        """The server is killed between two steps; the next one knows only what is written down."""
+        self.here.look(most)
+        self.here.moving = timedelta()
+
     @rule()
     @precondition(lambda self: hasattr(self, "here"))
     def start(self) -> None:
         """One instance becomes ready; of a broken release it ends instead."""
         for name, one in self.here.services.items():
-            if one.starting and name == f"v{self.number}" and self.number > 1 and self.is_broken:
+            if one.starting and name in self.broken:
                 one.failures += 1
             elif one.starting:
                 one.starting, one.ready = one.starting - 1, one.ready + 1
@@ -191,6 +209,11 @@ class Deployments(RuleBasedStateMachine):
         self.here.held += SECOND
         self.here.moving += SECOND
 
+    def superseded(self) -> int:
+        """Instances asked for by deployments that were superseded; the next look leaves none that is not needed."""
+        names = (self.here.current, self.here.target)
+        return sum(one.replicas for name, one in self.here.services.items() if name not in names)
+
     def is_at_rest(self) -> bool:
         here = self.here
         mine = here.services.get(here.current)
@@ -205,11 +228,14 @@ class Deployments(RuleBasedStateMachine):
         if here.strategy is Strategy.STOP_FIRST:
             assert len(alive) <= 1
         elif here.strategy is Strategy.ONE_AT_A_TIME:
-            assert here.serving >= self.floor - 1 or here.is_taken_back or here.target is None
+            assert here.serving >= self.floor - 1
             assert sum(one.alive for one in here.services.values()) <= self.ceiling
-        elif here.target:
+        else:
             assert here.serving >= min(self.floor, here.replicas)
-            assert replicas <= (2 * self.ceiling if here.strategy in SHIFTED else self.ceiling + here.step)
+        if here.target and here.strategy not in (Strategy.STOP_FIRST, Strategy.ONE_AT_A_TIME):
+            most = 2 * self.ceiling if here.strategy in SHIFTED else self.ceiling + here.step
+            assert replicas - self.superseded() <= most
+            assert self.superseded() <= 2 * self.ceiling
 
     def teardown(self) -> None:
         """Whatever happened, it comes to an end: one release, with as many instances as are wanted."""

@@ -9,7 +9,7 @@ import pytest
 
 from pierhead.model.app import Stage, Strategy
 from pierhead.release.picture import Hook, Running, Target
-from pierhead.release.plan import FAILURES_LIMIT, plan
+from pierhead.release.plan import FAILURES_LIMIT, LONGEST_WAIT, plan
 
 MOVING = timedelta(seconds=1)
 
@@ -67,6 +67,16 @@ LATER = timedelta(hours=1)
             target(),
             [OLD, service("notes-dev-v2", 1, 0, failures=FAILURES_LIMIT, error="exit code 1")],
             "fail notes-dev-v2: 3 instances ended: exit code 1",
+        ),
+        (
+            target(base="notes-dev-v0"),
+            [service("notes-dev-v0", 1), service("notes-dev-v1", 2, 1)],
+            "scale notes-dev-v1: 2 to 1, notes-dev-v2 takes its place\ncreate notes-dev-v2: 0 of 2 running",
+        ),
+        (
+            target(age=LONGEST_WAIT + MOVING, blocked="waits for approval"),
+            [OLD],
+            "fail notes-dev-v2: not done within 7 days; waits for approval",
         ),
         (
             target(moving=timedelta(minutes=3)),
