@@ -16,7 +16,9 @@ from tests.unit.control.releasing import released
 
 from pierhead.control import deployments
 from pierhead.control.context import Context
+from pierhead.control.keyring import Keyring
 from pierhead.model.app import Spec
+from pierhead.model.keys import Keys
 from pierhead.settings import Settings
 from pierhead.store import journal, session
 from pierhead.store.journal import Subject
@@ -64,7 +66,8 @@ WRITES = ("share 10", "note", "hook", "receipt", "fail", "succeed")
 
 def context(store: Store, home: Path, owner: str) -> Context:
     engine, catalog = Engine("unix:///nowhere"), Consul("http://127.0.0.1:9")
-    return Context(store, Settings(home=home), owner, bytes(32), engine, catalog, Gateways(), bytes(32))
+    keys = Keyring(Keys(bytes(32)))
+    return Context(store, Settings(home=home), owner, keys, engine, catalog, Gateways(), keys)
 
 
 @dataclass

@@ -64,8 +64,8 @@ async def note(ctx: Context, deployment_id: int, step: str, text: str) -> None:
 
 
 async def stepped(ctx: Context, deployment_id: int, step: str, text: str, waits_for: str) -> None:
-    """A line of the deployment's journal; it waits for that, or (empty) it gets further."""
-    async with ctx.store.write() as db:
+    """A line of the deployment's journal; it waits for that, or (empty) it gets further. Raises: Lost."""
+    async with moving(ctx, deployment_id) as db:
         await journal.add(db, Subject.DEPLOYMENT, deployment_id, step, text)
         await deployments.set_reason(db, deployment_id, waits_for)
     ctx.journal_grew.set()

@@ -45,12 +45,15 @@ class Receipt:
 def add(receipt: Receipt, source: str, now: Mapping[str, Count]) -> Receipt:
     """The receipt with what `source` has counted since it was asked last; its first answer is where counting begins.
 
-    A release that it names for the first time has had nothing before. A count that has become less began anew.
+    A release that it names for the first time has had nothing before; one that nothing went to is left out. A count
+    that has become less began anew.
     """
     before = receipt.seen.get(source)
     found = dict(receipt.releases)
     for release, count in now.items() if before is not None else ():
-        found[release] = _sum(found.get(release, Count()), _since(before.get(release) if before else None, count))
+        since = _since(before.get(release) if before else None, count)
+        if since.requests or since.failed or release in found:
+            found[release] = _sum(found.get(release, Count()), since)
     return replace(receipt, releases=found, seen={**receipt.seen, source: dict(now)})
 
 

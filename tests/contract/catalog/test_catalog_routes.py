@@ -9,6 +9,8 @@ import pytest
 import pytest_asyncio
 
 from pierhead.control.context import Context
+from pierhead.control.keyring import Keyring
+from pierhead.model.keys import Keys
 from pierhead.model.route import Route
 from pierhead.release import apply
 from pierhead.settings import Settings
@@ -23,8 +25,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 @pytest_asyncio.fixture(loop_scope="session")
 async def ctx(consul: Consul, name: str, tmp_path: Path) -> AsyncIterator[Context]:
     async with session.opened(tmp_path / "pier.db") as store:
-        settings = Settings(home=tmp_path, cluster=name)
-        yield Context(store, settings, "one", bytes(32), Engine("unix:///nowhere"), consul, Gateways(), bytes(32))
+        settings, keys = Settings(home=tmp_path, cluster=name), Keyring(Keys(bytes(32)))
+        yield Context(store, settings, "one", keys, Engine("unix:///nowhere"), consul, Gateways(), keys)
 
 
 async def held(ctx: Context) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ def counted(receipt: Receipt) -> dict[str, int]:
 def test_counting_begins_with_the_first_answer() -> None:
     receipt = add(Receipt(), "gw/notes", {"v1": Count(1000)})
     receipt = add(receipt, "gw/notes", {"v1": Count(1010), "v2": Count(4)})
-    receipt = add(receipt, "gw/notes", {"v1": Count(1010), "v2": Count(9)})
+    receipt = add(receipt, "gw/notes", {"v0": Count(), "v1": Count(1010), "v2": Count(9)})
     assert counted(receipt) == {"v1": 10, "v2": 9}
 
 
