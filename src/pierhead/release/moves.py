@@ -44,6 +44,8 @@ def one_at_a_time(target: Target, mine: Running | None, others: Sequence[Running
     have = max(mine.replicas, mine.alive) if mine else 0
     if mine and mine.replicas > target.replicas:
         return [scale(mine, target.replicas, "fewer are wanted")]
+    if steps := given_up(target, others):
+        return steps
     if mine and mine.ready < mine.replicas:
         return [_wait(target, mine, others)]
     if have < target.replicas and have + alive < target.replicas:
@@ -51,8 +53,6 @@ def one_at_a_time(target: Target, mine: Running | None, others: Sequence[Running
         if mine:
             return [scale(mine, have + more, f"{mine.ready} ready")]
         return [Step("create", target.name, f"0 of {target.replicas} running", more)]
-    if steps := given_up(target, others):
-        return steps
     asked = mine.replicas if mine else 0
     if asked < target.replicas and any(one.alive > one.replicas for one in (*others, *([mine] if mine else []))):
         return [_wait(target, mine, others)]  # room comes by itself: none makes more of it meanwhile
