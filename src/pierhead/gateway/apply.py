@@ -29,7 +29,7 @@ from pierhead.wire.haproxy import master, worker
 log = logging.getLogger(__name__)
 
 RELOAD_INTERVAL = timedelta(seconds=1)
-"""Between two reloads; what comes meanwhile is one."""
+"""Between two reloads, or as long as the last one took; what comes meanwhile is one."""
 REFILL_INTERVAL = timedelta(minutes=1)
 """Between two reloads that only bring new spare backends."""
 OLD_WORKERS = 8
@@ -87,6 +87,7 @@ class Proxy:
         self._pid = 0
         self._old: tuple[int, ...] = ()
         self._reloaded_at = clock.now() - REFILL_INTERVAL
+        self._reload_took = timedelta()
         self._next_look = 0
 
     @property
@@ -106,7 +107,7 @@ class Proxy:
     @property
     def due(self) -> datetime:
         """When a reload may come at the earliest."""
-        return self._reloaded_at + RELOAD_INTERVAL
+        return self._reloaded_at + max(RELOAD_INTERVAL, self._reload_took)
 
     @property
     def is_stuck(self) -> bool:
@@ -269,10 +270,11 @@ class Proxy:
 
     async def _reload(self, drawn: Drawn, cause: str, changed: Sequence[Pool]) -> None:
         """A worker with `drawn` serves, less what HAProxy refuses. What a file cannot say is said to it afterwards."""
+        begin = monotonic()
         texts, told = await self._written(drawn.layout)
         now = await self._replace(texts, told, drawn)
         self.reloads += 1
-        self._reloaded_at = clock.now()
+        self._reloaded_at, self._reload_took = clock.now(), timedelta(seconds=monotonic() - begin)
         log.info("Reloaded HAProxy.", extra={"plan": f"reload haproxy: {cause}"})
         self.loaded = told
         self._maps.loaded_with(drawn.layout)

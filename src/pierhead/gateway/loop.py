@@ -27,6 +27,8 @@ FIRST_ANSWER = timedelta(seconds=10)
 """How long a HAProxy that runs is left alone at the start while the catalog does not answer."""
 FIRST_GUESS = timedelta(seconds=1)
 """How long the start of HAProxy waits for the catalog."""
+FIRST_READING = timedelta(seconds=15)
+"""How much longer, while the catalog answers: what comes in parts after the start costs reloads."""
 WITHDRAWAL = timedelta(seconds=2)
 LOOK = timedelta(seconds=1)
 """How often a part of what HAProxy has is read although nothing changed, and a reload that had to wait is tried."""
@@ -134,7 +136,9 @@ async def _until_usable(known: Known, limit: timedelta) -> None:
     Until then a HAProxy that runs is left alone: it serves what is newer than what was saved.
     """
     end = clock.now() + limit
-    while not known.is_complete and not (known.is_known and clock.now() > end):
+    while not known.is_complete and not (
+        known.is_known and clock.now() > (end + FIRST_READING if known.has_routes else end)
+    ):
         await known.changed.wait(timedelta(milliseconds=200))
 
 
