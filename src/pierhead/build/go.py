@@ -14,10 +14,10 @@ READ = ("go.mod",)
 _PROGRAM = re.compile(r"(?:bin/)?[^/.]+")
 _COMPILE = f"""\
 export CGO_ENABLED=0 GOFLAGS=-mod=mod GOCACHE=/tmp/go-build GOPATH=/tmp/go
-mkdir -p {FOLDER}/.run
-go build -trimpath -ldflags='-s -w -buildid=' -o {FOLDER}/.run/ {{package}}
-test "$(ls {FOLDER}/.run | wc -l)" = 1 || {{{{ echo "More than one program: say which in a Procfile." >&2; exit 1; }}}}
-mv {FOLDER}/.run/* {FOLDER}/.run/app"""
+mkdir -p {FOLDER}/.run /tmp/made
+go build -trimpath -ldflags='-s -w -buildid=' -o /tmp/made/ {{package}}
+test "$(ls /tmp/made | wc -l)" = 1 || {{{{ echo "More than one program: say which in a Procfile." >&2; exit 1; }}}}
+mv /tmp/made/* {FOLDER}/.run/app"""
 
 
 def built(files: Files) -> str:

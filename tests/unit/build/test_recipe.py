@@ -213,6 +213,7 @@ def test_go_is_compiled_or_run_as_it_is() -> None:
     assert chosen.work
     assert "go build -trimpath" in chosen.work.script
     assert "./cmd/shop" in chosen.work.script
+    assert chosen.work.script.endswith("mv /tmp/made/* /app/.run/app"), "also where the program's own name is app"
     assert chosen.command == ("/app/.run/app",)
     program = Files(frozenset({"bin/shop", "run.sh", "README.md"}), {}, frozenset({"bin/shop", "run.sh"}))
     assert explained(program).splitlines() == [
