@@ -24,12 +24,10 @@ from pierhead.wire.haproxy import check, cli, master
 STEPS = tuple(f"{when} {what}" for what in ("commands", "map", "check", "reload") for when in ("before", "after"))
 
 
-def _what(line: str) -> str:
-    """The step that a line of commands belongs to."""
-    words = line.split(" ")
-    if words[0] == "reload":
-        return "reload"
-    return {"set server": "commands", "add map": "map"}.get(" ".join(words[:2]), "")
+def _steps(line: str) -> set[str]:
+    """The steps that are in a line of commands."""
+    beginnings = {"reload": "reload", "set server ": "commands", "add map ": "map"}
+    return {step for one in line.split(";") for begin, step in beginnings.items() if one.startswith(begin)}
 
 
 class Striker:
@@ -37,24 +35,24 @@ class Striker:
         self._data = data
         self._is_striking = False
 
-    def around(self, ask: Any, what: Callable[..., str]) -> Any:
-        """`ask`, with the victim killed before or after the call that `what` knows as the step."""
+    def around(self, ask: Any, steps: Callable[..., set[str]]) -> Any:
+        """`ask`, with the victim killed before or after the call that has the step."""
 
         async def asked(*given: Any, **named: Any) -> Any:
-            await self._at(f"before {what(*given)}")
+            await self._at("before", steps(*given))
             try:
                 return await ask(*given, **named)
             finally:
-                await self._at(f"after {what(*given)}")
+                await self._at("after", steps(*given))
 
         return asked
 
-    async def _at(self, step: str) -> None:
+    async def _at(self, when: str, steps: set[str]) -> None:
         armed = self._data / "strike.json"
         if self._is_striking or not armed.exists():
             return
         told = json.loads(armed.read_text())
-        if told["step"] != step:
+        if told["step"] not in {f"{when} {step}" for step in steps}:
             return
         self._is_striking = True
         pid = await self._pid(told["victim"])
@@ -76,8 +74,8 @@ class Striker:
 async def serve(url: str, http: str, admin: str, data: str) -> None:
     """One gateway, until it is ended."""
     striker = Striker(Path(data))
-    cli.ask = striker.around(cli.ask, lambda _, line: _what(line))
-    check.check = striker.around(check.check, lambda *_: "check")
+    cli.ask = striker.around(cli.ask, lambda _, line: _steps(line))
+    check.check = striker.around(check.check, lambda *_: {"check"})
     options = Options("lab", url, "127.0.0.1", int(http), "127.0.0.1", int(admin), Path(data))
     await gateway.alone(options)
 

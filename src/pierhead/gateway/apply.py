@@ -297,7 +297,7 @@ class Proxy:
         Raises: Invalid, Unavailable.
         """
         latest = [drawn]
-        async with self.reader.over_reload(self.layout, self.homes):
+        async with self.reader.over_reload(self._pid, self.layout, self.homes):
             reloading = haproxy.reload(self.options, self.frame, texts)
             if self._newer:
                 await tasks.unless(self._tell(self._newer, latest, told), reloading)

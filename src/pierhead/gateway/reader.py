@@ -28,8 +28,8 @@ class Reader:
         self._socket, self._worker = leader, follower
         self.meter = Meter()
 
-    async def read(self, layout: Layout, homes: Homes) -> int:
-        """What all workers have counted so far is counted. The pid of the present one. Raises: Unavailable."""
+    async def read(self, layout: Layout, homes: Homes) -> None:
+        """What all workers have counted so far is counted. Raises: Unavailable."""
         processes = await master.processes(self._socket)
         alive = [pid for pid in (processes.worker, *processes.old) if pid]
         pools = _by_backend(layout, homes)
@@ -37,18 +37,16 @@ class Reader:
             text = await master.stats(self._socket, pid)
             self._take(pools, pid, await asyncio.to_thread(records.read_used, text))
         self.meter.keep(alive)
-        return processes.worker
 
     @contextlib.asynccontextmanager
-    async def over_reload(self, layout: Layout, homes: Homes) -> AsyncIterator[None]:
-        """The worker that is replaced in the block is counted until it takes no more requests, because it is held.
+    async def over_reload(self, pid: int, layout: Layout, homes: Homes) -> AsyncIterator[None]:
+        """The worker `pid`, which is replaced in the block, is counted until it takes no more requests: it is held.
 
         What it has yet to answer then is not: those that were open when the new one was there.
         """
         async with contextlib.AsyncExitStack() as stack:
-            pools, ask, pid = _by_backend(layout, homes), None, 0
+            pools, ask = _by_backend(layout, homes), None
             with contextlib.suppress(errors.Unavailable):
-                pid = await self.read(layout, homes)
                 ask = await stack.enter_async_context(cli.held(self._worker))
             yield
             if ask:

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 _MAINTENANCE = 0x01 | 0x02 | 0x20
 _DRAIN = 0x08 | 0x10
@@ -111,10 +112,15 @@ def read_used(text: str) -> tuple[Load, ...]:
     names = heading.removeprefix("# ").split(",")
     if "stot" not in names:
         return ()
-    place = names.index("stot")
+    place, told = names.index("stot"), [name for name in _OF_A_LOAD if name in names]
+    values = itemgetter(*map(names.index, told))
     rows = (line.split(",") for line in lines)
     used = (row for row in rows if len(row) >= len(names) and row[place] not in ("", "0"))
-    return tuple(_load(dict(zip(names, row, strict=False))) for row in used)
+    return tuple(_load(dict(zip(told, values(row), strict=True))) for row in used)
+
+
+_ANSWERS = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
+_OF_A_LOAD = ("pxname", "svname", "addr", "scur", "stot", "econ", "eresp", *_ANSWERS, "wretr", "rtime")
 
 
 def _load(row: Mapping[str, str]) -> Load:
@@ -128,7 +134,7 @@ def _load(row: Mapping[str, str]) -> Load:
         total=number("stot"),
         backend=row["pxname"],
         failed=number("econ", "eresp"),
-        answers=number("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other"),
+        answers=number(*_ANSWERS),
         errors=number("hrsp_5xx"),
         retries=number("wretr"),
         response_ms=number("rtime"),
