@@ -38,7 +38,8 @@ def size(current: int, needed: int) -> int:
 
 
 def assign(held: Sequence[Key | None], wanted: Iterable[Key]) -> tuple[Key | None, ...]:
-    """Each of `wanted` in one slot: where it is already, or else in a free one, last freed last.
+    """Each of `wanted` in one slot: where it is already, or else in a free one, last freed last, and one that somebody
+    leaves now only where there is no other: until it is somebody else's nobody is in it.
 
     There are as many slots as `size` says.
     """
@@ -46,7 +47,7 @@ def assign(held: Sequence[Key | None], wanted: Iterable[Key]) -> tuple[Key | Non
     kept: list[Key | None] = _without_repeats([key if key in order else None for key in held])
     kept += [None] * (size(len(held), len(order)) - len(held))
     seated = set(kept)
-    free = _free(kept)
+    free = _free(kept, {index for index, key in enumerate(held) if key and not kept[index]})
     for key in order:
         if key not in seated:
             kept[next(free)] = key
@@ -113,6 +114,6 @@ def _without_repeats(keys: Sequence[Key | None]) -> list[Key | None]:
     return found
 
 
-def _free(kept: Sequence[Key | None]) -> Iterator[int]:
+def _free(kept: Sequence[Key | None], left: set[int]) -> Iterator[int]:
     last = max((index for index, key in enumerate(kept) if key), default=-1)
-    return iter(sorted((i for i, key in enumerate(kept) if key is None), key=lambda i: (i <= last, i)))
+    return iter(sorted((i for i, key in enumerate(kept) if key is None), key=lambda i: (i in left, i <= last, i)))

@@ -36,6 +36,14 @@ def test_slots_grow_by_doubling() -> None:
     assert [slots.size(0, 0), slots.size(8, 8), slots.size(8, 9), slots.size(8, 33)] == [8, 8, 16, 64]
 
 
+def test_who_takes_the_place_of_all_others_is_there_before_they_leave() -> None:
+    old, new = ("10.0.0.1", 1), ("10.0.0.1", 2)
+    assert slots.assign((old,), [new])[:2] == (None, new)
+    assert slots.assign((old, *(None,) * 7), [new])[:2] == (None, new)
+    full = tuple(("10.0.0.1", port) for port in range(10, 18))
+    assert slots.assign(full, [new])[0] == new
+
+
 def test_a_slot_that_was_just_freed_is_used_last() -> None:
     a, b, c = ("h", 1), ("h", 2), ("h", 3)
     assert slots.assign((a, b, *[None] * 6), [b, c])[:4] == (None, b, c, None)
