@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +23,7 @@ from pierhead.gateway import haproxy, loop
 from pierhead.gateway.options import Options
 from pierhead.kit import errors, files, process
 from pierhead.testing import consul as real
+from pierhead.testing import ports
 from pierhead.wire.consul import agent, kv
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.gateway import client as gateways
@@ -33,9 +33,7 @@ STRIKING = Path(__file__).with_name("striking_gateway.py")
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free(1)[0]
 
 
 async def until(true: Callable[[], Awaitable[object]], seconds: float = 20, what: str = "") -> float:

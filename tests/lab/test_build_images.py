@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tarfile
 import tempfile
@@ -28,7 +27,7 @@ from pierhead.build.source import Commit
 from pierhead.kit import errors
 from pierhead.kit.address import own as own_address
 from pierhead.model.app import BuildSpec, TestSpec
-from pierhead.testing import bases, registry
+from pierhead.testing import bases, ports, registry
 from pierhead.testing.registry import Guard
 from pierhead.wire.docker import containers
 from pierhead.wire.docker import images as engine_images
@@ -463,6 +462,4 @@ def kitchen_tar() -> bytes:
 
 
 def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+    return ports.free(1)[0]

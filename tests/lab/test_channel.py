@@ -168,6 +168,7 @@ async def test_a_session_whose_limit_is_over_has_ended(there: Cloud) -> None:
     try:
         async with there.watch("sh", "-c", "echo begun; exec sleep 7002") as watch:
             await watch.until(b"begun")
+            await until(runs("7002"), what="the shell has become what it runs")
             await there.network.cut()
             assert await watch.ended() is None
         await until(ended("7002"), what="it has ended")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
+
+_BELOW_THE_EPHEMERAL = range(20_000, 32_768)
+"""What the system gives out by itself, to connections and to containers, is above: nobody gets in between."""
 
 
 def free(count: int) -> list[int]:
-    """So many different TCP ports of loopback that are free now."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
+    """So many different TCP ports of loopback that are free now.
+
+    Raises: OSError (there are not that many).
+    """
+    found: list[int] = []
+    for port in random.sample(_BELOW_THE_EPHEMERAL, len(_BELOW_THE_EPHEMERAL)):
+        if len(found) == count:
+            return found
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    raise OSError(f"{count} ports are not free")
