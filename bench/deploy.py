@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import http.client
+import os
 import statistics
 import subprocess
 import tempfile
@@ -35,6 +36,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder, whole.running(_made(Path(folder) / "home")) as pierhead:
         ours = Ours(pierhead, Path(folder) / "ours")
+        _log_in(pierhead, ours.image().split("/")[0], Path(folder) / "docker")
         rival = Rival(ours.image(), Path(folder) / "rival")
         pairs, steps = [], []
         try:
@@ -106,7 +108,8 @@ class Rival:
         (folder / "index.html").write_text("first")
         self._push("first")
         _docker(
-            "service", "create", "--quiet", "--name", self._name, "--env", "PORT=8000", *self._published(), self._tag
+            *("service", "create", "--quiet", "--with-registry-auth", "--name", self._name),
+            *(*self._published(), self._tag),
         )
 
     def _published(self) -> list[str]:
@@ -115,7 +118,7 @@ class Rival:
     def deploy(self, text: str) -> None:
         (self._folder / "index.html").write_text(text)
         self._push(text)
-        _docker("service", "update", "--quiet", "--detach", "--image", self._tag, self._name)
+        _docker("service", "update", "--quiet", "--detach", "--with-registry-auth", "--image", self._tag, self._name)
 
     def answers(self) -> str:
         return _answer(f"http://127.0.0.1:{self._port}")
@@ -167,8 +170,15 @@ def _answer(url: str) -> str:
         connection.close()
 
 
-def _docker(*arguments: str) -> str:
-    ended = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
+def _log_in(pierhead: Pierhead, registry: str, folder: Path) -> None:
+    """The rival may push and pull, by Pierhead's own account, which this machine's other users do not get."""
+    os.environ["DOCKER_CONFIG"] = str(folder)
+    username, _, password = (pierhead.home / "registry-accounts").read_text().split()[0].partition(":")
+    _docker("login", "--username", username, "--password-stdin", registry, typed=password)
+
+
+def _docker(*arguments: str, typed: str = "") -> str:
+    ended = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True, input=typed)
     if ended.returncode:
         raise RuntimeError(f"docker {arguments[0]} failed: {ended.stderr}")
     return ended.stdout
