@@ -15,6 +15,8 @@ from pierhead.build.layer import Packed
 from pierhead.kit import errors
 
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/lintian/*")
+_LINKED_INTO = "/usr/share/man/man1"
+"""Packages with alternatives, as those of Java, cannot be set up without it, although their pages are left out."""
 _CLEANED = (
     *("etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/auth.conf.d/*", "etc/apt/sources.list.d/*", "etc/hostname"),
     *("etc/resolv.conf", "var/cache/debconf/*-old", "var/cache/ldconfig/aux-cache", "var/lib/dpkg/*-old"),
@@ -61,6 +63,7 @@ async def archive(folder: Path, target: Path, packages: Sequence[str], suite: st
     command += [f"--include={','.join(packages)}"] if packages else []
     command += ["--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT)]
     if variant == "minbase":
+        command += [f'--essential-hook=mkdir -p "$1{_LINKED_INTO}"']
         command += [f'--customize-hook=cd "$1" && rm -rf {" ".join(_CLEANED)}']
         command += [f"--customize-hook=upload {plain} /etc/apt/sources.list.d/debian.sources"]
         command += ['--customize-hook=: > "$1/etc/apt/sources.list"; : > "$1/etc/machine-id"']
