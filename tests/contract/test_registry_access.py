@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import socket
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from pierhead.kit import errors
-from pierhead.testing import registry
+from pierhead.testing import disk, registry
 from pierhead.testing.authority import Authority
 from pierhead.testing.registry import Guard
 from pierhead.wire.oci import client, distribution
@@ -113,11 +112,8 @@ async def test_a_new_account_is_let_in_beside_the_old_one_without_a_restart(serv
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder that takes 4 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "registry", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    with disk.small(tmp_path / "disk", 4) as found:
+        yield found
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")

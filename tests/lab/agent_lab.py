@@ -27,7 +27,8 @@ from pierhead.agent.options import Options
 from pierhead.catalog import server
 from pierhead.kit import errors
 from pierhead.model.instance import GATEWAY_SERVICE, Label, State, state
-from pierhead.testing import ports, small
+from pierhead.testing import small
+from pierhead.testing.ports import free_port
 from pierhead.testing.small import IMAGE
 from pierhead.wire.consul import agent, health
 from pierhead.wire.consul.client import Consul
@@ -363,7 +364,3 @@ async def _copy(
 
 def state_of(entry: Entry) -> State:
     return state({check.id: check.status for check in entry.checks}, entry.service.id)
-
-
-def free_port() -> int:
-    return ports.free(1)[0]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from tests.lab.agent_lab import SOCKET, Lab, free_port, lab, until
+from tests.lab.agent_lab import SOCKET, Lab, lab, until
 
 from pierhead import client
 from pierhead.agent import channel
@@ -36,6 +36,7 @@ from pierhead.settings import Api, Catalog, Settings
 from pierhead.store import session
 from pierhead.store import tokens as stored_tokens
 from pierhead.store.releases import Image
+from pierhead.testing.ports import free_port
 from pierhead.testing.small import IMAGE
 from pierhead.testing.whole import PIER
 from pierhead.wire.channel import terminal

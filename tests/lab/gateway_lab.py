@@ -23,17 +23,13 @@ from pierhead.gateway import haproxy, loop
 from pierhead.gateway.options import Options
 from pierhead.kit import errors, files, process
 from pierhead.testing import consul as real
-from pierhead.testing import ports
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import agent, kv
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.gateway import client as gateways
 from pierhead.wire.gateway.client import Server
 
 STRIKING = Path(__file__).with_name("striking_gateway.py")
-
-
-def free_port() -> int:
-    return ports.free(1)[0]
 
 
 async def until(true: Callable[[], Awaitable[object]], seconds: float = 20, what: str = "") -> float:

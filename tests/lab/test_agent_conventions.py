@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import Lab, Way, free_port, lab, until
+from tests.lab.agent_lab import Lab, Way, lab, until
 
 from pierhead.kit import errors
 from pierhead.model.instance import State
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul.records import Entry
 from pierhead.wire.docker import containers
 

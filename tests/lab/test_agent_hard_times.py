@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.lab.agent_lab import WEB, Lab, calls, free_port, lab, until
+from tests.lab.agent_lab import WEB, Lab, calls, lab, until
 from tests.lab.own_engine import own_engine
 
 from pierhead.agent import observe
@@ -23,6 +23,7 @@ from pierhead.catalog import server
 from pierhead.kit import errors
 from pierhead.model.dot_pier import FOLDER
 from pierhead.model.instance import Label, Meta, State
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import agent
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import containers

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import Lab, Way, calls, free_port, lab, until
+from tests.lab.agent_lab import Lab, Way, calls, lab, until
 
 from pierhead.agent import probes
 from pierhead.model.instance import State
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import agent
 from pierhead.wire.docker import containers
 

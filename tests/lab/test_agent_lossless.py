@@ -16,12 +16,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import Lab, free_port, lab, until
+from tests.lab.agent_lab import Lab, lab, until
 
 from pierhead.gateway import loop
 from pierhead.gateway.options import Options
 from pierhead.kit import errors
 from pierhead.model.instance import State
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import kv
 from pierhead.wire.docker import containers, services
 from pierhead.wire.gateway import client as gateways

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import Lab, Way, free_port, lab, until
+from tests.lab.agent_lab import Lab, Way, lab, until
 
 from pierhead.catalog import server
 from pierhead.model.instance import State
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import agent
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import containers

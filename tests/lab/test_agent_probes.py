@@ -14,12 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.lab.agent_lab import free_port, until
+from tests.lab.agent_lab import until
 
 from pierhead.agent import grpc, lines, probes
 from pierhead.agent.endpoint import Endpoint, Kind, Probe
 from pierhead.agent.probes import Means
 from pierhead.kit import clock
+from pierhead.testing.ports import free_port
 from pierhead.wire.docker.client import Engine
 
 pytestmark = pytest.mark.timeout(30)

@@ -12,10 +12,11 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from tests.lab.agent_lab import Lab, free_port, lab, state_of, until
+from tests.lab.agent_lab import Lab, lab, state_of, until
 
 from pierhead.kit import errors
 from pierhead.model.instance import Meta, State
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import agent as consul_agent
 from pierhead.wire.docker import containers, exec
 

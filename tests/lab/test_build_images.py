@@ -27,7 +27,8 @@ from pierhead.build.source import Commit
 from pierhead.kit import errors
 from pierhead.kit.address import own as own_address
 from pierhead.model.app import BuildSpec, TestSpec
-from pierhead.testing import bases, ports, registry
+from pierhead.testing import bases, registry
+from pierhead.testing.ports import free_port
 from pierhead.testing.registry import Guard
 from pierhead.wire.docker import containers
 from pierhead.wire.docker import images as engine_images
@@ -459,7 +460,3 @@ def kitchen_tar() -> bytes:
             tar.addfile(member)
         file.seek(0)
         return file.read()
-
-
-def free_port() -> int:
-    return ports.free(1)[0]

@@ -35,7 +35,7 @@ from pierhead.settings import Registry as RegistrySettings
 from pierhead.settings import Settings
 from pierhead.store import journal, session
 from pierhead.store.journal import Subject
-from pierhead.testing import registry
+from pierhead.testing import disk, registry
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import containers, images, networks
 from pierhead.wire.docker.client import Engine
@@ -291,11 +291,8 @@ async def test_nothing_is_built_on_a_disk_that_is_nearly_full(place: Place) -> N
 @pytest.fixture
 def small_home(tmp_path: Path) -> Iterator[Path]:
     """A data folder whose registry has room for 6 MiB."""
-    storage = tmp_path / "registry"
-    storage.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "registry", storage], check=True)
-    yield tmp_path
-    subprocess.run(["umount", storage], check=True)
+    with disk.small(tmp_path / "registry", 6):
+        yield tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")

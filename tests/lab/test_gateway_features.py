@@ -12,9 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
+from tests.lab.gateway_lab import Backend, Lab, lab, until
 
 from pierhead.testing.authority import Authority
+from pierhead.testing.ports import free_port
 from pierhead.wire.gateway.client import Gateways
 
 

@@ -13,9 +13,10 @@ import grpc
 import grpc.aio
 import httpx
 import pytest
-from tests.lab.gateway_lab import Lab, free_port, lab, until
+from tests.lab.gateway_lab import Lab, lab, until
 
 from pierhead.testing.authority import Authority
+from pierhead.testing.ports import free_port
 
 AUTHORITY = Authority()
 

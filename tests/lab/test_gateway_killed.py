@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
+from tests.lab.gateway_lab import Backend, Lab, lab, until
 from tests.lab.striking_gateway import STEPS
+
+from pierhead.testing.ports import free_port
 
 HOST = "notes.test"
 STRUCTURAL = ("check", "reload")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
+from tests.lab.gateway_lab import Backend, Lab, lab, until
+
+from pierhead.testing.ports import free_port
 
 HOST = "notes.test"
 _HELD = """\

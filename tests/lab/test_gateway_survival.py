@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.lab.gateway_lab import Backend, Lab, free_port, kill, lab, until
+from tests.lab.gateway_lab import Backend, Lab, kill, lab, until
 
 from pierhead.gateway import loop
 from pierhead.kit import process
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import health
 from pierhead.wire.haproxy import master
 

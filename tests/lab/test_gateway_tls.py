@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import pytest
 from cryptography import x509
-from tests.lab.gateway_lab import Backend, Lab, free_port, lab, until
+from tests.lab.gateway_lab import Backend, Lab, lab, until
 
 from pierhead.control import certificates, rotation
 from pierhead.control.context import Context
@@ -24,6 +24,7 @@ from pierhead.control.keyring import Keyring
 from pierhead.kit import errors
 from pierhead.model.keys import Keys
 from pierhead.testing.authority import Authority, Made
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import kv
 
 KEY = bytes(range(32))

@@ -11,13 +11,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.lab.agent_lab import Lab, free_port, lab, until
+from tests.lab.agent_lab import Lab, lab, until
 from tests.lab.test_agent_lossless import APP, HOST, Traffic, routed
 from typer.testing import CliRunner
 
 from pierhead.cli import main
 from pierhead.gateway import loop
 from pierhead.gateway.options import Options
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import kv
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180)]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.lab.agent_lab import Lab, free_port, lab, until
+from tests.lab.agent_lab import Lab, lab, until
 from typer.testing import CliRunner, Result
 
 from pierhead.agent import host_state
@@ -22,6 +22,7 @@ from pierhead.agent.options import NO_ENGINE
 from pierhead.boot import other_nodes
 from pierhead.cli import main
 from pierhead.model.instance import Meta, State
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul import agent
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from tests.lab.agent_lab import free_port, until
+from tests.lab.agent_lab import until
 
 from pierhead import settings
 from pierhead.agent import loop as agent
@@ -37,6 +37,7 @@ from pierhead.release import loop as release
 from pierhead.release import simulate
 from pierhead.store import session, tokens
 from pierhead.testing import brisk
+from pierhead.testing.ports import free_port
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import images, swarm
 from pierhead.wire.docker.client import Engine

@@ -23,3 +23,8 @@ def free(count: int) -> list[int]:
             probe.bind(("127.0.0.1", port))
             found.append(port)
     raise OSError(f"{count} ports are not free")
+
+
+def free_port() -> int:
+    """One of them."""
+    return free(1)[0]
