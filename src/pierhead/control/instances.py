@@ -25,6 +25,8 @@ from pierhead.wire.docker.tasks import Task
 
 Place = tuple[str, str]
 """App and environment."""
+Members = Mapping[str, swarm.Node]
+"""By their ids in the swarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,15 @@ async def endpoints(ctx: Context, names: Iterable[str]) -> list[Endpoint]:
 
 async def listing(ctx: Context, app: str = "", environment: str = "") -> list[Instance]:
     """Instances of one app and environment, or of all, in the order of their names. Raises: Unavailable."""
-    there = await cluster(ctx, app, environment)
+    return await _listed(ctx, await cluster(ctx, app, environment), await _members(ctx))
+
+
+async def _listed(ctx: Context, there: Cluster, members: Members) -> list[Instance]:
     known = await catalog.services(ctx.catalog)
     prefixes = tuple(f"{name}-{where}" for name, where in there.services)
     held: dict[str, list[Endpoint]] = defaultdict(list)
     for endpoint in await endpoints(ctx, [name for name in known[0] if name.startswith(prefixes)] if prefixes else []):
         held[endpoint.meta.get(Meta.INSTANCE, "")].append(endpoint)
-    members = {member.id: member for member in await swarm.nodes(ctx.engine)}
     found = [
         _instance(service, task, held.get(task.container, []), members.get(task.node))
         for mine in there.services.values()
@@ -116,11 +120,12 @@ async def find(ctx: Context, name: str) -> Instance:
 
     Raises: NotFound, Invalid (several are meant), Conflict (it is a program on a machine: there is no way into it).
     """
-    everything = await listing(ctx)
+    cloud, members = await cluster(ctx), await _members(ctx)
+    everything = await _listed(ctx, cloud, members)
     if name.startswith(INSTANCE_PREFIX) and any(one.id == name for one in everything):
         raise errors.Conflict(f"{name} is a program on a machine, not a container.", hint="Log in to that machine.")
     there = [one for one in everything if not is_host(one.id)]
-    if found := [one for one in [*there, *await _runs(ctx)] if one.id.startswith(name)]:
+    if found := [one for one in [*there, *_runs(cloud, members)] if one.id.startswith(name)]:
         if len(found) > 1:
             raise errors.Invalid(f"{len(found)} instances begin with {name!r}: {_ids(found)}.")
         return found[0]
@@ -132,10 +137,12 @@ async def find(ctx: Context, name: str) -> Instance:
     return min(found, key=lambda one: one.state != State.HEALTHY)
 
 
-async def _runs(ctx: Context) -> list[Instance]:
+async def _members(ctx: Context) -> Members:
+    return {member.id: member for member in await swarm.nodes(ctx.engine)}
+
+
+def _runs(there: Cluster, members: Members) -> list[Instance]:
     """The containers of commands that somebody runs once."""
-    there = await cluster(ctx)
-    members = {member.id: member for member in await swarm.nodes(ctx.engine)}
     return [
         _instance(service, task, (), members.get(task.node))
         for mine in there.jobs.values()

@@ -70,6 +70,10 @@ class Release:
 
 
 def engine_name(cluster: str, app: str, environment: str, number: int) -> str:
-    """The engine service that a release runs as: `notes-dev-v3`; another cluster than `pier` goes in front."""
-    prefix = "" if cluster == "pier" else f"{cluster}-"
-    return f"{prefix}{app}-{environment}-v{number}"
+    """The engine service that a release runs as: `notes-dev-v3`."""
+    return in_cluster(cluster, f"{app}-{environment}-v{number}")
+
+
+def in_cluster(cluster: str, name: str) -> str:
+    """The name of an engine service: another cluster than `pier` goes in front."""
+    return name if cluster == "pier" else f"{cluster}-{name}"

@@ -27,6 +27,11 @@ class Member:
         return not self.service.replicas and not any(task.is_alive or task.is_being_forgotten for task in self.tasks)
 
     @property
+    def newest(self) -> Task | None:
+        """The task that changed last."""
+        return max(self.tasks, key=lambda task: task.changed_at, default=None)
+
+    @property
     def taken_ports(self) -> frozenset[int]:
         """Its host ports that turned out to be another program's; none while it runs."""
         if not self.service.replicas or any(task.is_running for task in self.tasks):

@@ -24,7 +24,7 @@ def of(scene: Scene, there: Cluster) -> list[Member]:
     """The hooks of the environment that the engine has, of whatever release."""
     place = scene.place
     found = there.jobs.get((place.app, place.environment), ())
-    return [Member(one, there.tasks.get(one.id, ())) for one in found if one.labels[Label.JOB] != "run"]
+    return [Member(one, there.tasks.get(one.id, ())) for one in found if Label.RUN not in one.labels]
 
 
 def running(scene: Scene, jobs: Sequence[Member]) -> list[str]:
@@ -61,7 +61,7 @@ async def remove(ctx: Context, job: Member) -> None:
 
 def _ended(job: Member, release: Release, name: str) -> str:
     """`succeeded`, or why it did not; empty: it has not ended."""
-    newest = max(job.tasks, key=lambda task: task.changed_at, default=None)
+    newest = job.newest
     if newest and newest.state == "complete":
         return SUCCEEDED
     if newest and newest.has_failed:

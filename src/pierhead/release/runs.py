@@ -43,7 +43,7 @@ async def look(ctx: Context, there: Cluster) -> bool:
 
 
 def _found(there: Cluster) -> Mapping[int, Member]:
-    every = [one for mine in there.jobs.values() for one in mine if one.labels[Label.JOB] == "run"]
+    every = [one for mine in there.jobs.values() for one in mine if Label.RUN in one.labels]
     return {int(one.labels[Label.RUN]): Member(one, there.tasks.get(one.id, ())) for one in every}
 
 
@@ -56,7 +56,7 @@ async def _begin(ctx: Context, run: Run) -> None:
 
 
 async def _follow(ctx: Context, run: Run, member: Member) -> None:
-    newest = max(member.tasks, key=lambda task: task.changed_at, default=None)
+    newest = member.newest
     if newest and newest.has_failed:
         if run.is_watched and newest.state == "complete":
             await runs.failed(ctx, run, "Whoever watched it went away.")

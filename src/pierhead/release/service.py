@@ -11,7 +11,7 @@ from pathlib import Path
 from pierhead.model import dot_pier, dubbo
 from pierhead.model.app import Network, Port, Protocol, Spec, service_name
 from pierhead.model.instance import Label
-from pierhead.model.release import Release, engine_name
+from pierhead.model.release import Release, engine_name, in_cluster
 from pierhead.model.run import Run
 from pierhead.wire.docker.services import Mount, SecretFile, ServiceSpec, Share
 from pierhead.wire.docker.services import Port as EnginePort
@@ -94,10 +94,8 @@ def job(
 def run(place: Place, release: Release, secrets: Sequence[SecretFile], wanted: Run) -> ServiceSpec:
     """One container of the release for a command that somebody runs once; it only waits where that is watched."""
     usual = job(place, release, secrets, "run", wanted.command)
-    prefix = "" if place.cluster == "pier" else f"{place.cluster}-"
-    named = replace(
-        usual, name=f"{prefix}run-{release.app}-{wanted.id}", labels={**usual.labels, Label.RUN: str(wanted.id)}
-    )
+    name = in_cluster(place.cluster, f"run-{release.app}-{wanted.id}")
+    named = replace(usual, name=name, labels={**usual.labels, Label.RUN: str(wanted.id)})
     return replace(named, command=dot_pier.waiting(_ALONE), arguments=()) if wanted.is_watched else named
 
 
