@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from pierhead.control.context import Context
@@ -64,7 +65,7 @@ class Shown:
 
 
 def access(settings: Settings) -> Access:
-    """Where images are, and who Pierhead is there. Reads its files anew: what changed there holds at once.
+    """Where images are, and who Pierhead is there. What changes in its files holds at once, and is read once.
 
     Raises: NotFound, Invalid, Denied (a file that the settings name).
     """
@@ -74,7 +75,8 @@ def access(settings: Settings) -> Access:
         return Access(settings.registry_address, known[0] if known else None, told.ca_file)
     if not told.username:
         return Access(told.address, None, told.ca_file)
-    password = load.secret("registry.password_file", Path(told.password_file))
+    file = Path(told.password_file)
+    password = _password(file, files.state(file))
     return Access(told.address, Account(told.username, password), told.ca_file)
 
 
@@ -206,8 +208,18 @@ def _made(last: int) -> Account:
 
 def _accounts(settings: Settings) -> list[Account]:
     file = settings.registry_accounts
-    lines = file.read_text().split() if file.exists() else []
+    return list(_read(file, files.state(file)))
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, state: files.State) -> Sequence[Account]:
+    lines = file.read_text().split() if state else []
     return [Account(name, password) for name, _, password in (line.partition(":") for line in lines)]
+
+
+@lru_cache(maxsize=4)
+def _password(file: Path, _state: files.State) -> str:
+    return load.secret("registry.password_file", file)
 
 
 def _write(settings: Settings, accounts: Sequence[Account]) -> None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 LOG_LIMIT_BYTES = 16 << 20
+_FRESH_NS = 2_000_000_000
+"""For so long a file may change again without another time of change: clocks of file systems tick."""
+
+State = tuple[int, ...]
+"""Equal ones of a file say that it holds what it held."""
 
 
 def replace(path: Path, text: str, *, mode: int = 0o600, durable: bool = True) -> None:
@@ -30,6 +36,17 @@ def replace(path: Path, text: str, *, mode: int = 0o600, durable: bool = True) -
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def state(path: Path, now_ns: int | None = None) -> State:
+    """What tells, without reading it, whether a file has changed since. Empty: there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ()
+    now = time.time_ns() if now_ns is None else now_ns
+    age = now - max(found.st_mtime_ns, found.st_ctime_ns)
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, now * (age < _FRESH_NS))
 
 
 def _sync(folder: Path) -> None:

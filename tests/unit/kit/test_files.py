@@ -28,6 +28,18 @@ def test_a_failed_replacement_leaves_the_old_text(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_state_says_whether_a_file_must_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    assert files.state(path) == ()
+    path.write_text("one")
+    assert files.state(path) != files.state(path), "it may change within one tick of the clock"
+    later = path.stat().st_ctime_ns + 3_000_000_000
+    before = files.state(path, later)
+    assert files.state(path, later + 1) == before
+    files.replace(path, "two")
+    assert files.state(path, later + 2) != before
+
+
 def test_a_large_log_is_set_aside_and_goes_on_in_the_same_file(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     with log.open("a") as writer:
