@@ -28,6 +28,8 @@ class ReleaseView:
     """Name → version."""
     barred: str
     """Why nobody may go to it again; empty: everybody may."""
+    pruned_at: datetime | None
+    """Since when its image is no longer kept, so that nobody can go to it again; null: it is kept."""
     is_current: bool
 
 
@@ -108,6 +110,7 @@ def release(value: Release, *, is_current: bool) -> ReleaseView:
         config=value.config,
         secrets=value.secrets,
         barred=value.barred,
+        pruned_at=value.pruned_at,
         is_current=is_current,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -81,7 +81,7 @@ async def releases(app: App, environment: Environment = "", as_json: console.Jso
             [
                 r["name"],
                 r["environment"],
-                "current" if r["is_current"] else "barred" if r["barred"] else "",
+                _mark(r),
                 r["commit"][:10],
                 r["subject"],
                 r["created_at"][:19],
@@ -89,6 +89,13 @@ async def releases(app: App, environment: Environment = "", as_json: console.Jso
             for r in found
         ],
     )
+
+
+def _mark(release: Mapping[str, Any]) -> str:
+    """What is special about it: what keeps everybody from going back to it, most of all."""
+    if release["is_current"]:
+        return "current"
+    return "image pruned" if release["pruned_at"] else "barred" if release["barred"] else ""
 
 
 @app.command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,6 +25,8 @@ from pierhead.wire.oci.client import Registry
 _PATIENCE = timedelta(seconds=45)
 _LOOK = timedelta(milliseconds=200)
 _BASES = "base/"
+_BUILDS = 100
+"""The last builds of an app that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +40,16 @@ class Done:
 
 async def plan(ctx: Context) -> Plan:
     """What could be removed, and why. Raises: Unavailable."""
+    there = await _there(ctx)
     async with ctx.store.read() as db:
-        known = [app.name for app in await apps.listing(db)]
-        needed = {app: await _needed(ctx, db, app) for app in known}
-    async with Registry(registry.access(ctx.settings)) as connected:
-        names = [*known, CACHE, *(name for name in await connected.repositories() if name.startswith(_BASES))]
-        found = [image for name in names for image in await _images(connected, name)]
-    return prune.plan(found, needed, known)
+        return await _plan(ctx, db, there)
 
 
 async def run(ctx: Context) -> Done:
     """What `plan` tells is gone. No build begins meanwhile. Raises: Conflict (builds do not end), Unavailable."""
     async with ctx.registry_quiet:
         await _no_builds(ctx)
-        wanted = await plan(ctx)
+        wanted = await _begun(ctx)
         async with Registry(registry.access(ctx.settings)) as connected:
             for removal in wanted.removals:
                 await connected.delete_manifest(removal.image.repository, removal.image.digest)
@@ -63,6 +61,39 @@ async def run(ctx: Context) -> Done:
     return Done([str(removal) for removal in wanted.removals], wanted.size, gone)
 
 
+async def _begun(ctx: Context) -> Plan:
+    """What is removed now. Its releases are marked before: from then on nobody goes back to them."""
+    there = await _there(ctx)
+    async with ctx.store.write() as db:
+        wanted = await _plan(ctx, db, there)
+        for app in {one.image.repository for one in wanted.removals} - {CACHE}:
+            gone = [one.image.digest for one in wanted.removals if one.image.repository == app]
+            await releases.pruned(db, app, gone)
+    return wanted
+
+
+async def _there(ctx: Context) -> Sequence[Kept]:
+    """Every image of the apps, of the cache and of bases that the registry has, whether it has a tag or not."""
+    async with ctx.store.read() as db:
+        known = {app.name: await _made(db, app.name) for app in await apps.listing(db)}
+    async with Registry(registry.access(ctx.settings)) as connected:
+        bases = [name for name in await connected.repositories() if name.startswith(_BASES)]
+        wanted = {**known, CACHE: set[str](), **{name: set[str]() for name in bases}}
+        return [image for name, digests in wanted.items() for image in await _images(connected, name, digests)]
+
+
+async def _made(db: Connection, app: str) -> set[str]:
+    """Digests of the app's images that were never removed, as far as that is remembered."""
+    found = [one.image for one in await releases.listing(db, app) if not one.pruned_at]
+    found += [one.image for one in await builds.listing(db, app, _BUILDS) if one.image]
+    return {image.rpartition("@")[2] for image in found}
+
+
+async def _plan(ctx: Context, db: Connection, there: Sequence[Kept]) -> Plan:
+    known = [app.name for app in await apps.listing(db)]
+    return prune.plan(there, {app: await _needed(ctx, db, app) for app in known}, known)
+
+
 async def _needed(ctx: Context, db: Connection, app: str) -> set[str]:
     """Digests that somebody may still want: of retained releases, of those that live or come, of the last builds."""
     count = ctx.settings.retain_releases
@@ -71,16 +102,20 @@ async def _needed(ctx: Context, db: Connection, app: str) -> set[str]:
         by_environment.setdefault(release.environment, []).append(release.image)
     found = {image for listed in by_environment.values() for image in listed[:count]}
     found |= {release.image for release in await releases.live(db) if release.app == app}
-    made = [build.image for build in await builds.listing(db, app, 100) if build.image]
+    made = [build.image for build in await builds.listing(db, app, _BUILDS) if build.image]
     return {image.rpartition("@")[2] for image in (*found, *made[:count])}
 
 
-async def _images(connected: Registry, repository: str) -> list[Kept]:
+async def _images(connected: Registry, repository: str, digests: Iterable[str]) -> list[Kept]:
+    """Those with a tag, and those of these digests that have lost theirs to a newer image of the same commit."""
     tags: dict[str, list[str]] = {}
     blobs: dict[str, Mapping[str, int]] = {}
-    for tag in await connected.tags(repository):
-        if manifest := await connected.manifest(repository, tag):
-            tags.setdefault(manifest.digest, []).append(tag)
+    for reference in [*await connected.tags(repository), *sorted(digests)]:
+        if reference in blobs:
+            continue
+        if manifest := await connected.manifest(repository, reference):
+            found = tags.setdefault(manifest.digest, [])
+            found += [] if reference == manifest.digest else [reference]
             parts = [*manifest.value["layers"], manifest.value["config"]]
             blobs[manifest.digest] = {part["digest"]: int(part["size"]) for part in parts}
     return [Kept(repository, digest, found, blobs[digest]) for digest, found in tags.items()]

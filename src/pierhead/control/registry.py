@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pierhead.control.context import Context
-from pierhead.kit import errors, files
+from pierhead.kit import clock, errors, files
 from pierhead.model import prune
 from pierhead.model.instance import Label
 from pierhead.model.release import Release
@@ -169,11 +169,21 @@ async def require_image(ctx: Context, release: Release) -> None:
         _log.warning("The registry does not say whether it has an image: nodes may have it. %s", error.message)
         return
     if not is_there:
-        raise errors.Conflict(
-            f"{release.app} {release.name} cannot run any more: its image is no longer in the registry.",
-            hint=f"`pier prune` keeps those of the last {ctx.settings.retain_releases} releases (retain_releases). "
-            f"Deploy its commit {release.commit[:10]} again: that builds it.",
-        )
+        raise _gone(ctx, release, "is no longer in the registry")
+
+
+def refuse_pruned(ctx: Context, release: Release) -> None:
+    """Raises: Conflict (its image was pruned, or is about to be)."""
+    if release.pruned_at:
+        raise _gone(ctx, release, f"was pruned at {clock.text(release.pruned_at)[:19]}")
+
+
+def _gone(ctx: Context, release: Release, how: str) -> errors.Conflict:
+    return errors.Conflict(
+        f"{release.app} {release.name} cannot run any more: its image {how}.",
+        hint=f"`pier prune` keeps those of the last {ctx.settings.retain_releases} releases (retain_releases). "
+        f"Deploy its commit {release.commit[:10]} again: that builds it.",
+    )
 
 
 async def forget_uploads(ctx: Context) -> None:

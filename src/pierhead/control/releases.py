@@ -47,6 +47,7 @@ async def propose(ctx: Context, build: Build, spec: Spec, image: releases.Image)
         if not ended:
             await db.rollback()
             return None
+        await releases.kept(db, build.app, image.reference)
         await journal.add(db, Subject.BUILD, build.id, "built", image.reference)
     ctx.build_wanted.set()
     ctx.release_wanted.set()
@@ -83,10 +84,10 @@ async def rollback(ctx: Context, app: str, environment: str, number: int | None,
     Raises: NotFound, Conflict (there is nothing to go back to, or its image is gone).
     """
     async with ctx.store.read() as db:
-        _, release = await _target(db, app, environment, number)
+        _, release = await _target(ctx, db, app, environment, number)
     await registry.require_image(ctx, release)
     async with ctx.store.write() as db:
-        place, release = await _target(db, app, environment, number)
+        place, release = await _target(ctx, db, app, environment, number)
         move = Move("rollback", place.release_id, release.id, author)
         deployment = await deployments.add(db, app, environment, move)
         await journal.add(db, Subject.DEPLOYMENT, deployment.id, "rollback", f"To {release.name}: {release.subject}")
@@ -172,7 +173,9 @@ async def _numbered(db: Connection, app: str, environment: str, number: int) -> 
     return release
 
 
-async def _target(db: Connection, app: str, environment: str, number: int | None) -> tuple[apps.Environment, Release]:
+async def _target(
+    ctx: Context, db: Connection, app: str, environment: str, number: int | None
+) -> tuple[apps.Environment, Release]:
     """The environment, and the release that it goes back to. Raises: NotFound, Conflict."""
     await _existing(db, app)
     place = await apps.environment(db, app, environment)
@@ -182,6 +185,7 @@ async def _target(db: Connection, app: str, environment: str, number: int | None
         )
     release = await _earlier(db, place) if number is None else await _numbered(db, app, environment, number)
     refuse_barred(release)
+    registry.refuse_pruned(ctx, release)
     return place, release
 
 
@@ -190,7 +194,7 @@ async def _earlier(db: Connection, place: apps.Environment) -> Release:
     for deployment in await deployments.listing(db, place.app, place.name):
         came = deployment.state.value == "succeeded" and deployment.to_release_id == place.release_id
         found = await releases.find(db, deployment.from_release_id) if came else None
-        if found and not found.barred:
+        if found and not found.barred and not found.pruned_at:
             return found
     raise errors.Conflict(
         f"{place.app} has no earlier release in {place.name} to go back to.",

@@ -61,6 +61,8 @@ class Release:
     """The `pier.yaml` of its commit, from which promotion reads what holds in another environment."""
     barred: str = ""
     """Why nobody may go to it again; empty: everybody may."""
+    pruned_at: datetime | None = None
+    """Since when its image is no longer kept; None: it is."""
     image_config: ImageConfig | None = None
     """None: made before Pierhead kept it; its instances are not told where they are reached."""
 

@@ -1,8 +1,8 @@
-"""Releases: written once, never changed."""
+"""Releases: written once; what may become of them later is whether one may go back to them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,19 @@ async def bar(db: AsyncConnection, release_id: int, reason: str) -> None:
     await db.execute(sa.update(_releases).where(_releases.c.id == release_id).values(barred=reason))
 
 
+async def pruned(db: AsyncConnection, app: str, digests: Iterable[str]) -> None:
+    """The app's releases with these images can no longer be gone back to."""
+    held = sa.or_(sa.false(), *(_releases.c.image.endswith(f"@{digest}") for digest in digests))
+    query = sa.update(_releases).where(_releases.c.app == app, _releases.c.pruned_at.is_(None), held)
+    await db.execute(query.values(pruned_at=clock.now()))
+
+
+async def kept(db: AsyncConnection, app: str, image: str) -> None:
+    """The registry has that image, also when it was pruned before."""
+    query = sa.update(_releases).where(_releases.c.app == app, _releases.c.image == image)
+    await db.execute(query.values(pruned_at=None))
+
+
 def _of(app: str, environment: str) -> sa.Select[Any]:
     query = sa.select(_releases).where(_releases.c.app == app)
     return query.where(_releases.c.environment == environment) if environment else query
@@ -114,4 +127,5 @@ def _release(row: Any) -> Release:
         variables=row.variables,
         file=row.file,
         barred=row.barred,
+        pruned_at=row.pruned_at,
     )

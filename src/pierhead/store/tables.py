@@ -126,6 +126,7 @@ releases = Table(
     Column("variables", JSON, nullable=False, server_default="{}"),
     Column("file", Text, nullable=False, server_default=""),
     Column("barred", Text, nullable=False, server_default=""),
+    Column("pruned_at", Moment),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("app", "environment", "number"),
     sqlite_autoincrement=True,

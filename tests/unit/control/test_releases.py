@@ -11,6 +11,7 @@ from pierhead.kit import errors
 from pierhead.model.app import Port, Protocol, Spec
 from pierhead.model.build import BuildState
 from pierhead.model.release import DeploymentState
+from pierhead.store import releases as stored
 from pierhead.store.releases import Image
 
 WEB = Port("web", 8000)
@@ -49,6 +50,27 @@ async def test_rollback_goes_to_what_ran_before_even_twice(ctx: Context) -> None
     await deployments.succeeded(ctx, back, "")
     forth = await releases.rollback(ctx, "notes", "dev", None)
     assert forth.to_release_id == second.to_release_id
+
+
+async def test_nobody_goes_back_to_a_release_whose_image_was_pruned_until_it_is_built_again(ctx: Context) -> None:
+    for commit in ("c0ffee", "beef", "f00d"):
+        await deployments.succeeded(ctx, await released(ctx, Spec("notes"), commit), "")
+    async with ctx.store.write() as db:
+        await stored.pruned(db, "notes", ["sha256:c0ffee", "sha256:beef"])
+        await stored.pruned(db, "other", ["sha256:f00d"])
+    listed = await releases.listing(ctx, "notes")
+    assert [(one.release.name, one.release.pruned_at is None) for one in listed] == [
+        ("v3", True),
+        ("v2", False),
+        ("v1", False),
+    ]
+    with pytest.raises(errors.Conflict, match=r"notes v1 cannot run any more: its image was pruned at 2") as caught:
+        await releases.rollback(ctx, "notes", "dev", 1)
+    assert "Deploy its commit c0ffee again" in caught.value.hint
+    with pytest.raises(errors.Conflict, match="no earlier release"):
+        await releases.rollback(ctx, "notes", "dev", None)
+    await released(ctx, Spec("notes"), "c0ffee", environment="staging")
+    assert (await releases.rollback(ctx, "notes", "dev", 1)).kind == "rollback"
 
 
 async def test_a_restart_is_a_release_of_the_same_image_with_the_newest_secrets(ctx: Context) -> None:
