@@ -6,7 +6,10 @@ import io
 import tarfile
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+
 from pierhead.build import sources
+from pierhead.testing.authority import Authority
 
 
 def lent(environ: dict[str, str]) -> dict[str, bytes]:
@@ -55,3 +58,27 @@ def test_certificates_and_configuration_that_variables_name_are_lent(tmp_path: P
 def test_a_builder_is_told_only_the_proxies() -> None:
     environ = {"HTTP_PROXY": "http://proxy", "no_proxy": "x", "PIP_INDEX_URL": "https://user:secret@mirror"}
     assert sources.proxies(environ) == {"HTTP_PROXY": "http://proxy", "no_proxy": "x"}
+
+
+def test_java_is_told_in_its_own_words(tmp_path: Path) -> None:
+    authority = Authority()
+    file = authority.write(tmp_path)
+    environ = {
+        "SSL_CERT_FILE": str(file),
+        "https_proxy": "http://proxy.internal:3128",
+        "HTTP_PROXY": "http://plain.internal",
+        "NO_PROXY": "localhost,.internal",
+    }
+    options = sources.environment(environ)["MAVEN_OPTS"]
+    assert options.split() == [
+        "-Djavax.net.ssl.trustStore=/run/pier/certificates.p12",
+        "-Djavax.net.ssl.trustStoreType=PKCS12",
+        "-Dhttp.proxyHost=plain.internal",
+        "-Dhttp.proxyPort=80",
+        "-Dhttps.proxyHost=proxy.internal",
+        "-Dhttps.proxyPort=3128",
+        "-Dhttp.nonProxyHosts=localhost|*.internal",
+    ]
+    store = pkcs12.load_pkcs12(lent(environ)["run/pier/certificates.p12"], None)
+    pem = b"".join(one.certificate.public_bytes(Encoding.PEM) for one in store.additional_certs)
+    assert pem.strip() == Path(file).read_bytes().strip()
