@@ -44,7 +44,7 @@ def present(child: Child) -> Process | None:
 
 async def raised(child: Child) -> Process:
     """It runs and answers. Raises: NotFound (not installed), Unavailable (with the last lines it wrote)."""
-    begin = child.log.stat().st_size if child.log.exists() else 0
+    begin = files.size(child.log)
     running = present(child) or process.start(child.name, child.argv, run=home.run_folder(child.home), log=child.log)
     deadline = asyncio.get_running_loop().time() + child.patience.total_seconds()
     while (problem := await _ask(child)) is not None:
@@ -61,7 +61,7 @@ async def raised(child: Child) -> Process:
 
 async def watched(child: Child, running: Process, report: Report) -> None:
     """Reports whether it answers, and keeps its log small, until it dies. Raises: Unavailable (it died)."""
-    begin = child.log.stat().st_size if child.log.exists() else 0
+    begin = files.size(child.log)
     async with asyncio.TaskGroup() as group:
         group.create_task(_look(child, report))
         raise died(child, await process.exited(running), begin)

@@ -18,6 +18,7 @@ from pierhead.boot.supervise import Report
 from pierhead.control import registry
 from pierhead.kit import errors, files, process, tasks
 from pierhead.settings import Settings
+from pierhead.wire.oci import distribution
 from pierhead.wire.oci.access import Access
 from pierhead.wire.oci.client import Registry
 
@@ -79,6 +80,7 @@ async def run(settings: Settings, report: Report, window: Window) -> None:
         await _elsewhere(settings, report)
         return
     registry.prepare(settings)
+    await distribution.stop_collecting(settings.registry_config)
     while True:
         await _served(settings, report, window, read_only=window.wanted)
 

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pierhead.build.kitchen import Kitchen, Log
 from pierhead.build.layer import Config, Layer, Packed
 from pierhead.kit import clock, errors
 from pierhead.wire.docker import images
-from pierhead.wire.oci.client import Registry
+from pierhead.wire.oci.client import ReadOnly, Registry
 
 NAMES: Mapping[str, Sequence[str]] = {
     "debian": ("ca-certificates", "tzdata"),
@@ -39,6 +40,9 @@ _CREATED = clock.moment(0)
 _EXTERNAL = "base/external"
 _EDITION_LABEL, _EDITION = "pier.base.edition", "1"
 """How Pierhead makes bases. One of another edition is made anew; count on when a new recipe needs a new base."""
+
+_PATIENCE = timedelta(minutes=10)
+_LOOK = timedelta(seconds=1)
 
 _making: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
 """Two builds at once wait for one base image, instead of making it twice."""
@@ -107,11 +111,30 @@ async def build(name: str, registry: Registry, log: Log, *, include: Sequence[st
         else:
             packages = [*NAMES.get(name, NAMES["debian"]), *include]
             made, how = await debian.made(Path(folder), packages, suite, log), Config(("/bin/bash",), {"PATH": _PATH})
-        await _push(registry, f"base/{name}", suite, made, how)
+        await keep(registry, f"{name}:{suite}", made, how, log)
     found = await find(registry, f"base/{name}", suite)
     if found is None:
         raise errors.Broken(f"The registry does not have the base/{name} that it was just given.")
     return found
+
+
+async def keep(registry: Registry, name: str, made: Packed, how: Config, log: Log) -> None:
+    """The registry has `base/<name>`, of that one layer. Waits while it takes no uploads: what took minutes to make is
+    not lost because of that. Raises: Unavailable.
+    """
+    end, has_said = time.monotonic() + _PATIENCE.total_seconds(), False
+    while True:
+        try:
+            await _push(registry, *split(f"base/{name}"), made, how)
+        except ReadOnly:
+            if time.monotonic() > end:
+                raise
+            if not has_said:
+                await log("base", "the registry takes no uploads now: waits")
+            has_said = True
+            await asyncio.sleep(_LOOK.total_seconds())
+        else:
+            return
 
 
 async def find(registry: Registry, repository: str, reference: str) -> Base | None:

@@ -25,6 +25,7 @@ from pierhead.wire.oci.client import Registry
 _PATIENCE = timedelta(seconds=45)
 _LOOK = timedelta(milliseconds=200)
 _BASES = "base/"
+_LOG = "registry-garbage.log"
 _BUILDS = 100
 """The last builds of an app that are looked at."""
 
@@ -55,7 +56,7 @@ async def run(ctx: Context) -> Done:
                 await connected.delete_manifest(removal.image.repository, removal.image.digest)
         if wanted.removals and not ctx.settings.registry.address:
             async with ctx.registry_window():
-                await distribution.collect_garbage(ctx.settings.registry_config)
+                await distribution.collect_garbage(ctx.settings.registry_config, ctx.settings.home / "log" / _LOG)
         gone = await _from_engine(ctx, wanted)
     ctx.build_wanted.set()
     return Done([str(removal) for removal in wanted.removals], wanted.size, gone)

@@ -71,6 +71,14 @@ def rotate(log: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> bool:
     return True
 
 
+def size(path: Path) -> int:
+    """Bytes; 0 where there is no such file."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def last_lines(log: Path, count: int, *, start: int = 0) -> list[str]:
     """The last `count` lines of `log` that were written after its byte `start`. None where there is no log."""
     if not log.exists():

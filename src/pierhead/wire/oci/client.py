@@ -30,8 +30,13 @@ CHUNK_BYTES = 32 << 20
 _PIECE_BYTES = 1 << 20
 _CLEAN_UP_SECONDS = 10
 _READS = ("GET", "HEAD")
+_READ_ONLY = "It is for reading only, most likely while its garbage is collected: try again in a minute."
 _BYTES = {"Content-Type": "application/octet-stream"}
 _ACCEPT = f"{MANIFEST}, application/vnd.oci.image.manifest.v1+json"
+
+
+class ReadOnly(errors.Unavailable):
+    """The registry takes no uploads now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +279,8 @@ def refusal(address: str, status: int, body: bytes) -> errors.PierError:
     text = f"The registry at {address} answered {status}: {_reason(body)}"
     if status in (401, 403):
         return errors.Denied(text, hint=HINT)
+    if status == 405:
+        return ReadOnly(f"The registry at {address} takes no uploads now ({status}).", hint=_READ_ONLY)
     if 400 <= status < 500 and status not in (404, 408, 416, 429):
         return errors.Invalid(text)
     return errors.Unavailable(text, hint="`pier status` shows the registry; a full disk is a common reason.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shutil
 import time
@@ -12,9 +11,10 @@ from pathlib import Path
 
 import bcrypt
 
-from pierhead.kit import errors
+from pierhead.kit import errors, files, process
 from pierhead.wire.oci.access import Account
 
+_COLLECTOR = "registry-garbage"
 _ROUNDS = 4
 """Of bcrypt, the least that it has: it is computed for every request, and our passwords are long and random."""
 
@@ -51,24 +51,27 @@ def _times(folder: Path) -> Iterator[float]:
             yield file.stat().st_mtime
 
 
-async def collect_garbage(config: Path) -> None:
+async def collect_garbage(config: Path, log: Path) -> None:
     """The storage of the registry with that configuration has no blob that no manifest names.
 
-    Only while nobody pushes: it would take blobs of an image that is not whole yet.
+    Only while nobody pushes: it would take blobs of an image that is not whole yet. So the program is remembered beside
+    the configuration: whoever dies here leaves it running, and `stop_collecting` comes before uploads are taken again.
     Source: distribution, "Garbage collection". Raises: Failed.
     """
-    process = await asyncio.create_subprocess_exec(
-        *("docker-registry", "garbage-collect", str(config)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
+    begin = files.size(log)
+    collector = process.start(
+        _COLLECTOR, ("docker-registry", "garbage-collect", str(config)), run=config.parent, log=log
     )
     try:
-        _, complaint = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode:
-        last = complaint.decode(errors="replace").strip().splitlines()[-1:]
-        raise errors.Failed(f"The registry's garbage could not be collected: {''.join(last)}")
+        status = await process.exited(collector)
+    finally:
+        await stop_collecting(config)
+    if status:
+        last = "".join(files.last_lines(log, 1, start=begin))
+        raise errors.Failed(f"The registry's garbage could not be collected: {last}", hint=f"Its log: {log}")
+
+
+async def stop_collecting(config: Path) -> None:
+    """Nothing is removed from that storage any more: blobs that come from now on stay."""
+    if collector := process.adopt(_COLLECTOR, config.parent):
+        await process.stop(collector)
