@@ -38,7 +38,7 @@ SUITE = "bookworm"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CREATED = clock.moment(0)
 _EXTERNAL = "base/external"
-_EDITION_LABEL, _EDITION = "pier.base.edition", "1"
+_EDITION_LABEL, EDITION = "pier.base.edition", "1"
 """How Pierhead makes bases. One of another edition is made anew; count on when a new recipe needs a new base."""
 
 _PATIENCE = timedelta(minutes=10)
@@ -62,7 +62,7 @@ class Base:
     def is_current(self) -> bool:
         """It was made in the way in which this Pierhead makes bases."""
         labels = (self.config.get("config") or {}).get("Labels") or {}
-        return bool(labels.get(_EDITION_LABEL) == _EDITION)
+        return bool(labels.get(_EDITION_LABEL) == EDITION)
 
 
 async def obtain(place: Kitchen, name: str) -> Base:
@@ -164,7 +164,7 @@ def _names_registry(name: str) -> bool:
 
 
 async def _push(registry: Registry, repository: str, tag: str, made: Packed, how: Config) -> None:
-    config = layer.config(replace(how, labels={**how.labels, _EDITION_LABEL: _EDITION}), [made.layer], _CREATED)
+    config = layer.config(replace(how, labels={**how.labels, _EDITION_LABEL: EDITION}), [made.layer], _CREATED)
     await registry.put_file(repository, made.layer.digest, made.path)
     await registry.put_blob(repository, config)
     await registry.put_manifest(repository, tag, layer.manifest(config, [made.layer]))

@@ -66,9 +66,9 @@ async def _put(registry: Registry, kept: Path, names: Sequence[str]) -> None:
 
 
 def _key(source: str) -> str:
-    code = [inspect.getsource(module) for module in (base, debian, layer, site)]
+    code = [inspect.getsource(module) for module in (debian, site)]
     packages = base.NAMES.get(source, _TOOLS)
-    return hashlib.sha256("\0".join([*packages, base.SUITE, *code]).encode()).hexdigest()[:16]
+    return hashlib.sha256("\0".join([*packages, base.SUITE, base.EDITION, *code]).encode()).hexdigest()[:16]
 
 
 async def _unheard(step: str, text: str) -> None:
