@@ -6,7 +6,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
@@ -20,9 +19,9 @@ def main(message: str) -> None:
     config.set_main_option("script_location", str(FOLDER))
     number = len(list((FOLDER / "versions").glob("[0-9]*.py"))) + 1
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/pier.db"
-        session.migrate(url)
-        engine = sa.create_engine(url)
+        file = Path(folder) / "pier.db"
+        session.migrate(file)
+        engine = session.migrating(file)
         with engine.connect() as connection:
             config.attributes["connection"] = connection
             command.revision(config, message, autogenerate=True, rev_id=f"{number:04}")

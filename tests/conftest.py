@@ -21,5 +21,9 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         return _WHOLE if nodeid.startswith(_WHOLE) else nodeid.partition("::")[0]
 
 
+def pytest_addoption(parser: Any) -> None:
+    parser.addoption("--postgresql", default="", help="a server to keep the databases of control and store in")
+
+
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByFile:
     return ByFile(config, log)

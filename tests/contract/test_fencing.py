@@ -22,6 +22,7 @@ from pierhead.model.keys import Keys
 from pierhead.settings import Settings
 from pierhead.store import journal, session
 from pierhead.store.journal import Subject
+from pierhead.store.postgresql import Address
 from pierhead.store.session import Store
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker.client import Engine
@@ -36,10 +37,11 @@ from pierhead.control import apps, deployments, receipts
 from pierhead.model.receipt import Receipt
 from pierhead.model.release import DeploymentState
 from pierhead.store import session
+from pierhead.store.postgresql import Address
 from tests.contract.test_fencing import LEASE, context
 
 async def main(home, owner):
-    async with session.opened(home / "pier.db") as store:
+    async with session.opened(Address(*sys.argv[3:]) if sys.argv[3:] else home / "pier.db") as store:
         ctx = context(store, home, owner)
         print("there", flush=True)
         while words := (await asyncio.to_thread(sys.stdin.readline)).split():
@@ -89,11 +91,12 @@ class Server:
 
 
 @asynccontextmanager
-async def server(home: Path, owner: str) -> AsyncIterator[Server]:
+async def server(home: Path, owner: str, at: Path | Address) -> AsyncIterator[Server]:
+    place = [at.url, at.password] if isinstance(at, Address) else []
     pipe = asyncio.subprocess.PIPE
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVER, str(home), owner, stdin=pipe, stdout=pipe, env=env
+        sys.executable, "-c", SERVER, str(home), owner, *place, stdin=pipe, stdout=pipe, env=env
     )
     started = Server(process)
     try:
@@ -105,10 +108,15 @@ async def server(home: Path, owner: str) -> AsyncIterator[Server]:
 
 
 async def test_who_was_stopped_until_another_took_over_changes_nothing(tmp_path: Path) -> None:
-    async with session.opened(tmp_path / "pier.db") as store:
-        ctx = context(store, tmp_path, "a person")
+    await fenced(tmp_path / "pier.db", tmp_path)
+
+
+async def fenced(at: Path | Address, folder: Path) -> None:
+    """Fails when the one that was stopped changes something in the database at `at`."""
+    async with session.opened(at) as store:
+        ctx = context(store, folder, "a person")
         deployment = await released(ctx, Spec("notes"))
-        async with server(tmp_path, "slow") as slow, server(tmp_path, "quick") as quick:
+        async with server(folder, "slow", at) as slow, server(folder, "quick", at) as quick:
             assert await slow.ask("claim") == "True"
             assert await quick.ask("claim") == "False"
             slow.process.send_signal(signal.SIGSTOP)

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 
 from pierhead.api import app
-from pierhead.boot import catalog, home
+from pierhead.boot import catalog, database, home
 from pierhead.boot.own_agent import accept
 from pierhead.build import loop as build_loop
 from pierhead.control import rotation
@@ -44,12 +44,12 @@ async def run(
 ) -> None:
     """The API answers, queued builds are built and environments are moved, until cancelled.
 
-    Calls `ready` once the API answers. Raises: Conflict (its port is taken).
+    Calls `ready` once the API answers. Raises: Conflict (its port is taken, or the database is another server's).
     """
     listener = _listen(settings)
     _look_at_host_ports(settings)
     async with (
-        session.opened(settings.home / "pier.db") as store,
+        session.opened(database.place(settings)) as store,
         Engine(settings.engine.socket) as engine,
         catalog.client(settings) as consul,
         Gateways() as gateways,
@@ -65,6 +65,7 @@ async def run(
             registry_window=registry_window,
             certificate_keys=Keyring.kept(home.certificate_key(settings)),
         )
+        await rotation.check(context)
         async with store.write() as db:
             await tokens.ensure(db, ADMIN, _kept(settings.home / "token", lambda: secrets.token_urlsafe(32)))
         await accept(context)

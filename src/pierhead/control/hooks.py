@@ -28,6 +28,8 @@ LARGEST_BYTES = 25 << 20
 """Of a delivery; GitHub's own limit."""
 _STANDARD = (Rule(RefKind.BRANCH, "main", "dev"),)
 _MOST = 100
+_NAME_LENGTH = 64
+"""Of who pushed; the rest of a longer one is left out."""
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
@@ -122,7 +124,7 @@ async def _act(db: Connection, hook: Hook, push: Push) -> Received:
 
 def _moved(push: Push) -> Moved:
     kind, prefix = (RefKind.BRANCH, _HEADS) if push.ref.startswith(_HEADS) else (RefKind.TAG, _TAGS)
-    return Moved(kind, push.ref.removeprefix(prefix), push.commit, push.message, push.who, push.paths)
+    return Moved(kind, push.ref.removeprefix(prefix), push.commit, push.message, push.who[:_NAME_LENGTH], push.paths)
 
 
 def _problems(hook: Hook) -> Iterator[errors.Problem]:

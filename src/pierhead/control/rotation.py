@@ -18,6 +18,7 @@ from pierhead.kit.backoff import Backoff
 from pierhead.model import certificate
 from pierhead.model.keys import Keys
 from pierhead.store import sealings
+from pierhead.store.sealings import Sealing
 from pierhead.wire.consul import kv
 from pierhead.wire.consul.kv import Pair
 
@@ -52,6 +53,24 @@ async def show(ctx: Context, name: str) -> Key:
     held = ring.held
     coming = Keys(held.coming).id if held.coming else ""
     return Key(name, held.id, coming, held.old is not None, await _left(ctx, name), sorted(ring.unreadable))
+
+
+async def check(ctx: Context) -> None:
+    """This server and a PostgreSQL belong together: its key opens something of what is sealed there, if anything is.
+
+    With another server's key, or a fresh one, what is new would be sealed so that the others cannot open it.
+    Raises: Conflict, Unavailable.
+    """
+    if not ctx.settings.database.url:
+        return
+    async with ctx.store.read() as db:
+        is_known = await sealings.are_there(db, ctx.keys.held.prefix)
+        others = await sealings.others(db, ctx.keys.held.prefix, _AT_ONCE)
+    if others and not is_known and not any(_opens(ctx.keys, one) for one in others):
+        raise errors.Conflict(
+            "What is sealed in the database of database.url was sealed with another key than this server's.",
+            hint=f"Copy secret.key and token from the data folder of the server that used it to {ctx.settings.home}.",
+        )
 
 
 async def prepare(ctx: Context) -> Key:
@@ -159,6 +178,14 @@ def _is_current(pair: Pair, held: Keys) -> bool:
         return certificate.is_current(json.loads(pair.value), held)
     except ValueError:
         return False
+
+
+def _opens(ring: Keyring, one: Sealing) -> bool:
+    try:
+        ring.open(one.ciphertext)
+    except errors.Broken:
+        return False
+    return True
 
 
 def _ring(ctx: Context, name: str) -> Keyring:

@@ -42,6 +42,17 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """Where apps, builds, releases, deployments and sealed secrets are kept."""
+
+    url: str = ""
+    """A PostgreSQL, 13 or newer, as libpq reads it: `postgresql://pier@db.example.com/pier?sslmode=verify-full`; the
+    database is there and empty, and that user's. Empty: SQLite, `pier.db` in the data folder."""
+    password_file: str = ""
+    """File that holds the password of its user, read at the start."""
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """The OCI registry that images are pushed to and nodes pull from."""
 
@@ -244,6 +255,7 @@ class Settings:
     """Releases per app and environment that can be rolled back to; their images are never removed."""
     engine: Engine = field(default_factory=Engine)
     api: Api = field(default_factory=Api)
+    database: Database = field(default_factory=Database)
     registry: Registry = field(default_factory=Registry)
     catalog: Catalog = field(default_factory=Catalog)
     gateway: Gateway = field(default_factory=Gateway)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pierhead.store import tables
+from pierhead.store.upsert import insert
 
 _accesses = tables.git_accesses
 
@@ -34,7 +34,7 @@ async def find(db: AsyncConnection, app: str) -> Access:
 
 async def put(db: AsyncConnection, app: str, **values: Any) -> None:
     """Those fields have those values."""
-    added = insert(_accesses).values(app=app, **values)
+    added = insert(db, _accesses).values(app=app, **values)
     await db.execute(added.on_conflict_do_update(index_elements=["app"], set_=values))
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pierhead.kit import clock
 from pierhead.store import tables
+from pierhead.store.upsert import insert
 
 _environments = tables.environments
 
@@ -38,10 +38,10 @@ class Environment:
 
 async def ensure(db: AsyncConnection, app: str, environment: str = "") -> None:
     """The app (and the environment, where one is named) exists."""
-    await db.execute(insert(tables.apps).values(name=app, created_at=clock.now()).on_conflict_do_nothing())
+    await db.execute(insert(db, tables.apps).values(name=app, created_at=clock.now()).on_conflict_do_nothing())
     if environment:
         await db.execute(
-            insert(_environments).values(app=app, name=environment, last_number=0).on_conflict_do_nothing()
+            insert(db, _environments).values(app=app, name=environment, last_number=0).on_conflict_do_nothing()
         )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pierhead.kit import clock
 from pierhead.model.environment import STANDARD, Environment, Freeze
 from pierhead.store import tables
+from pierhead.store.upsert import insert
 
 _settings = tables.environment_settings
 
@@ -38,7 +38,7 @@ async def put(db: AsyncConnection, environment: Environment) -> None:
         "not_author": environment.not_author,
         "freezes": [{"begin": one.begin, "end": one.end, "reason": one.reason} for one in environment.freezes],
     }
-    query = insert(_settings).values(name=environment.name, created_at=clock.now(), **values)
+    query = insert(db, _settings).values(name=environment.name, created_at=clock.now(), **values)
     await db.execute(query.on_conflict_do_update(index_elements=["name"], set_=values))
 
 

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pierhead.kit import clock
 from pierhead.model.hook import Hook, RefKind, Rule
 from pierhead.store import tables
+from pierhead.store.upsert import insert
 
 _hooks, _deliveries = tables.hooks, tables.deliveries
 _KEPT = 10_000
@@ -38,7 +38,7 @@ async def put(db: AsyncConnection, hook: Hook, ciphertext: bytes) -> None:
         "rules": [[rule.kind.value, rule.pattern, rule.environment] for rule in hook.rules],
         "paths": list(hook.paths),
     }
-    added = insert(_hooks).values(app=hook.app, ciphertext=ciphertext, created_at=hook.created_at, **values)
+    added = insert(db, _hooks).values(app=hook.app, ciphertext=ciphertext, created_at=hook.created_at, **values)
     await db.execute(added.on_conflict_do_update(index_elements=["app"], set_=values))
 
 

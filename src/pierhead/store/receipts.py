@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pierhead.model.receipt import Receipt
 from pierhead.store import tables
+from pierhead.store.upsert import insert
 
 _receipts = tables.receipts
 _RECEIPT = TypeAdapter(Receipt)
@@ -23,5 +23,5 @@ async def find(db: AsyncConnection, deployment_id: int) -> Receipt | None:
 async def put(db: AsyncConnection, deployment_id: int, receipt: Receipt) -> None:
     """This is the deployment's receipt now."""
     value = _RECEIPT.dump_python(receipt, mode="json")
-    query = insert(_receipts).values(deployment_id=deployment_id, receipt=value)
+    query = insert(db, _receipts).values(deployment_id=deployment_id, receipt=value)
     await db.execute(query.on_conflict_do_update(index_elements=["deployment_id"], set_={"receipt": value}))

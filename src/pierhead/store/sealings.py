@@ -32,6 +32,12 @@ async def left(db: AsyncConnection, prefix: bytes) -> int:
     return sum([int((await db.execute(count)).scalar_one()) for count in counts])
 
 
+async def are_there(db: AsyncConnection, prefix: bytes) -> bool:
+    """Something begins with `prefix`."""
+    counts = [sa.select(sa.func.count()).where(_begins(column, prefix)) for column in _columns()]
+    return any([int((await db.execute(count)).scalar_one()) for count in counts])
+
+
 async def others(db: AsyncConnection, prefix: bytes, limit: int) -> Sequence[Sealing]:
     """At most so many of those that do not begin with `prefix`."""
     found: list[Sealing] = []
@@ -56,5 +62,9 @@ def _columns() -> Iterator[sa.Column[Any]]:
 
 
 def _is_other(column: sa.Column[Any], prefix: bytes) -> sa.ColumnElement[bool]:
+    return sa.and_(column.is_not(None), sa.not_(_begins(column, prefix)))
+
+
+def _begins(column: sa.Column[Any], prefix: bytes) -> sa.ColumnElement[bool]:
     begin = sa.func.substr(column, 1, len(prefix), type_=sa.LargeBinary)
-    return sa.and_(column.is_not(None), begin != sa.literal(prefix, sa.LargeBinary))
+    return begin == sa.literal(prefix, sa.LargeBinary)

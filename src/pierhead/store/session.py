@@ -11,13 +11,13 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Connection as SyncConnection
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, DBAPIError, InternalError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pierhead.kit import errors, tasks
+from pierhead.store import postgresql, sqlite
+from pierhead.store.postgresql import Address
 
 Connection = AsyncConnection
 """What a use case hands to the functions of the store; everything done with one is one transaction."""
@@ -33,21 +33,23 @@ class _Whole(AsyncConnection):
 class Store:
     """Two ways in: `read` sees one state, `write` is one transaction that is on disk when it ends."""
 
-    def __init__(self, reader: AsyncEngine, writer: AsyncEngine) -> None:
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, hint: str) -> None:
+        """`hint` says where to look when the database does not answer."""
         self._reader = reader
         self._writer = writer
+        self._hint = hint
         self._writing = asyncio.Lock()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for queries. Raises: Unavailable."""
-        async with _mapped(), _connected(self._reader) as connection:
+        async with _mapped(self._hint), _connected(self._reader) as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction; committed at the end, rolled back on any error or cancellation. Raises: Unavailable."""
-        async with _mapped(), self._writing, _connected(self._writer) as connection:
+        async with _mapped(self._hint), self._writing, _connected(self._writer) as connection:
             yield connection
             await tasks.whole(connection.commit())
 
@@ -57,26 +59,28 @@ class Store:
 
 
 @asynccontextmanager
-async def opened(file: Path) -> AsyncIterator[Store]:
-    """The SQLite database at `file`, made or migrated to the newest schema."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(migrate, f"sqlite:///{file}")
-    reader = create_async_engine(f"sqlite+aiosqlite:///{file}")
-    writer = create_async_engine(f"sqlite+aiosqlite:///{file}", poolclass=NullPool)
-    _prepare(reader, "BEGIN")
-    _prepare(writer, "BEGIN IMMEDIATE")
-    store = Store(reader, writer)
+async def opened(at: Path | Address) -> AsyncIterator[Store]:
+    """The database there, made or migrated to the newest schema: a file of SQLite's, or a PostgreSQL.
+
+    Raises: Unavailable (it does not answer).
+    """
+    hint, engines = (
+        (postgresql.HINT, postgresql.engines(at)) if isinstance(at, Address) else (sqlite.HINT, sqlite.engines(at))
+    )
+    async with _mapped(hint):
+        await asyncio.to_thread(migrate, at)
+    store = Store(*engines, hint)
     try:
         yield store
     finally:
         await store.close()
 
 
-def migrate(url: str) -> None:
-    """The database at `url` has the newest schema. Does nothing when it has already."""
+def migrate(at: Path | Address) -> None:
+    """The database there has the newest schema. Does nothing when it has already."""
     config = Config()
     config.set_main_option("script_location", str(resources.files("pierhead.store") / "migrations"))
-    engine = create_engine(url)
+    engine = migrating(at)
     try:
         with engine.connect() as connection:
             config.attributes["connection"] = connection
@@ -85,20 +89,9 @@ def migrate(url: str) -> None:
         engine.dispose()
 
 
-def _prepare(engine: AsyncEngine, begin: str) -> None:
-    """Durable at commit even when the power fails; writers take the lock at once, so that none fails halfway."""
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begun(connection: SyncConnection) -> None:
-        connection.exec_driver_sql(begin)
+def migrating(at: Path | Address) -> Engine:
+    """What the schema is looked at and changed with; nobody else changes it meanwhile."""
+    return postgresql.migrating(at) if isinstance(at, Address) else sqlite.migrating(at)
 
 
 @asynccontextmanager
@@ -119,13 +112,12 @@ async def _begin(connection: AsyncConnection) -> None:
 
 
 @asynccontextmanager
-async def _mapped() -> AsyncIterator[None]:
+async def _mapped(hint: str) -> AsyncIterator[None]:
     try:
         yield
-    except (OperationalError, DBAPIError) as error:
-        if isinstance(error, OperationalError) or error.connection_invalidated:
-            raise errors.Unavailable(
-                f"The database did not answer: {error.orig}",
-                hint="Look at the disk of the data folder: `df -h`, and at `pier status`.",
-            ) from error
+    except DataError as error:
+        raise errors.Invalid(f"The database cannot keep this: {error.orig}") from error
+    except DBAPIError as error:
+        if isinstance(error, OperationalError | InternalError) or error.connection_invalidated:
+            raise errors.Unavailable(f"The database did not answer: {error.orig}", hint=hint) from error
         raise

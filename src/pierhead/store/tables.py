@@ -57,6 +57,16 @@ class Sealed(TypeDecorator[bytes]):
     cache_ok = True
 
 
+class Printed(TypeDecorator[str]):
+    """Text as programs print it. PostgreSQL keeps no NUL, so that no database is given one."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if value else value
+
+
 apps = Table(
     "apps",
     metadata,
@@ -83,13 +93,13 @@ builds = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), nullable=False),
     Column("environment", String(40), nullable=False, default=""),
-    Column("source", Text, nullable=False, default=""),
-    Column("ref", Text, nullable=False),
+    Column("source", Printed, nullable=False, default=""),
+    Column("ref", Printed, nullable=False),
     Column("commit", String(64), nullable=False, default=""),
-    Column("subject", Text, nullable=False, default=""),
+    Column("subject", Printed, nullable=False, default=""),
     Column("state", String(16), nullable=False),
-    Column("image", Text, nullable=False, default=""),
-    Column("reason", Text, nullable=False, default=""),
+    Column("image", Printed, nullable=False, default=""),
+    Column("reason", Printed, nullable=False, default=""),
     Column("deployment_id", Integer),
     Column("attempts", Integer, nullable=False, default=0),
     Column("claimed_by", String(64)),
@@ -105,7 +115,7 @@ build_reports = Table(
     "build_reports",
     metadata,
     Column("build_id", Integer, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("summary", Text, nullable=False),
+    Column("summary", Printed, nullable=False),
     Column("xml", LargeBinary, nullable=False),
 )
 
@@ -116,16 +126,16 @@ releases = Table(
     Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), nullable=False),
     Column("environment", String(40), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("image", Text, nullable=False),
+    Column("image", Printed, nullable=False),
     Column("commit", String(64), nullable=False),
-    Column("subject", Text, nullable=False, default=""),
+    Column("subject", Printed, nullable=False, default=""),
     Column("spec", JSON, nullable=False),
     Column("image_config", JSON(none_as_null=True)),
     Column("secrets", JSON, nullable=False),
     Column("config", Integer, nullable=False, server_default="0"),
     Column("variables", JSON, nullable=False, server_default="{}"),
-    Column("file", Text, nullable=False, server_default=""),
-    Column("barred", Text, nullable=False, server_default=""),
+    Column("file", Printed, nullable=False, server_default=""),
+    Column("barred", Printed, nullable=False, server_default=""),
     Column("pruned_at", Moment),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("app", "environment", "number"),
@@ -142,13 +152,13 @@ deployments = Table(
     Column("to_release_id", Integer, ForeignKey("releases.id"), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", Printed, nullable=False, default=""),
     Column("author", String(64), nullable=False, server_default=""),
     Column("share", Integer),
     Column("share_at", Moment),
     Column("continued", Integer),
     Column("approvals", JSON, nullable=False, server_default="[]"),
-    Column("override", Text, nullable=False, server_default=""),
+    Column("override", Printed, nullable=False, server_default=""),
     Column("hooks", JSON, nullable=False, server_default="{}"),
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
@@ -169,10 +179,10 @@ runs = Table(
     Column("variables", JSON, nullable=False),
     Column("is_watched", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", Printed, nullable=False, default=""),
     Column("instance", String(64), nullable=False, default=""),
     Column("exit_code", Integer),
-    Column("output", Text, nullable=False, default=""),
+    Column("output", Printed, nullable=False, default=""),
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Index("ix_runs_app", "app", "id"),
@@ -220,7 +230,7 @@ journal = Table(
     Column("subject", String(16), nullable=False),
     Column("subject_id", Integer, nullable=False),
     Column("step", String(32), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", Printed, nullable=False),
     Index("ix_journal_subject", "subject", "subject_id", "id"),
     sqlite_autoincrement=True,
 )
@@ -260,10 +270,10 @@ git_accesses = Table(
     "git_accesses",
     metadata,
     Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), primary_key=True),
-    Column("public_key", Text, nullable=False, default=""),
-    Column("known_hosts", Text, nullable=False, default=""),
-    Column("host", Text, nullable=False, default=""),
-    Column("username", Text, nullable=False, default=""),
+    Column("public_key", Printed, nullable=False, default=""),
+    Column("known_hosts", Printed, nullable=False, default=""),
+    Column("host", Printed, nullable=False, default=""),
+    Column("username", Printed, nullable=False, default=""),
     Column("private_key", Sealed),
     Column("password", Sealed),
 )
@@ -272,7 +282,7 @@ hooks = Table(
     "hooks",
     metadata,
     Column("app", String(40), ForeignKey("apps.name", ondelete="CASCADE"), primary_key=True),
-    Column("source", Text, nullable=False),
+    Column("source", Printed, nullable=False),
     Column("rules", JSON, nullable=False),
     Column("paths", JSON, nullable=False),
     Column("ciphertext", Sealed, nullable=False),
@@ -287,8 +297,8 @@ deliveries = Table(
     Column("key", String(64), nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("provider", String(16), nullable=False),
-    Column("ref", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
+    Column("ref", Printed, nullable=False),
+    Column("outcome", Printed, nullable=False),
     Column("build_id", Integer),
     UniqueConstraint("app", "key"),
     Index("ix_deliveries_app", "app", "id"),

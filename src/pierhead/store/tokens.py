@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pierhead.kit import clock
 from pierhead.store import tables
+from pierhead.store.upsert import insert
 
 _tokens = tables.tokens
 
@@ -32,7 +32,7 @@ async def ensure(db: AsyncConnection, name: str, token: str) -> None:
     """`token` is the only one of that name; who held an older one is refused from now on."""
     await db.execute(sa.delete(_tokens).where(_tokens.c.name == name, _tokens.c.digest != digest(token)))
     values = {"name": name, "digest": digest(token), "created_at": clock.now()}
-    await db.execute(insert(_tokens).values(**values).on_conflict_do_nothing())
+    await db.execute(insert(db, _tokens).values(**values).on_conflict_do_nothing())
 
 
 async def holder(db: AsyncConnection, token: str) -> str | None:

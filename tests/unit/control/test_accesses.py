@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 import pytest
+import sqlalchemy as sa
 
 from pierhead.control import accesses
 from pierhead.control.context import Context
 from pierhead.kit import errors
+from pierhead.store import tables
 from pierhead.wire.git.access import Access, Login
 
 KNOWN = "git.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA=="
 
 
-async def test_what_is_secret_is_only_told_to_git(ctx: Context, tmp_path: Path) -> None:
+async def test_what_is_secret_is_only_told_to_git(ctx: Context) -> None:
     assert await accesses.reveal(ctx, "shop") == Access()
     shown = await accesses.make_key(ctx, "shop")
     assert shown.public_key.startswith("ssh-ed25519 ")
@@ -26,9 +25,8 @@ async def test_what_is_secret_is_only_told_to_git(ctx: Context, tmp_path: Path) 
     assert told.private_key.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
     assert (told.known_hosts, told.login) == (f"{KNOWN}\n", Login("git.example:8443", "pier", "t0ken"))
     assert "t0ken" not in repr(told) + repr(await accesses.show(ctx, "shop"))
-    with sqlite3.connect(tmp_path / "pier.db") as db:
-        kept = str(db.execute("SELECT * FROM git_accesses").fetchall())
-    db.close()
+    async with ctx.store.read() as db:
+        kept = str((await db.execute(sa.select(tables.git_accesses))).all())
     assert "t0ken" not in kept
     assert "OPENSSH" not in kept
     renewed = await accesses.make_key(ctx, "shop")

@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("environments", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("is_in_maintenance", sa.Boolean(), server_default=sa.text("0"), nullable=False))
+        batch_op.add_column(sa.Column("is_in_maintenance", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def downgrade() -> None:
