@@ -40,7 +40,7 @@ class Address:
     password: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        """Raises: Invalid (it is no such URL)."""
+        """Raises: Invalid (it is none)."""
         try:
             conninfo_to_dict(self.url)
         except psycopg.ProgrammingError as error:

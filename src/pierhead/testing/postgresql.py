@@ -21,7 +21,6 @@ from pierhead.kit import errors
 from pierhead.testing import ports
 
 _PROGRAMS = Path("/usr/lib/postgresql")
-_MEMORY = Path("/dev/shm")
 _USER = "postgres"
 _START_LIMIT, _STOP_LIMIT = timedelta(seconds=60), timedelta(seconds=20)
 _CONFIG = ("fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=32MB")
@@ -67,7 +66,7 @@ class Running:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Running]:
     """One server on a port of loopback, until the end. Raises: Unavailable."""
-    folder = Path(tempfile.mkdtemp(prefix="pier-postgresql-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="pier-postgresql-"))
     server = Running(ports.free_port(), secrets.token_hex(8), folder)
     try:
         await asyncio.to_thread(_initialise, server)

@@ -47,8 +47,9 @@ class Pierhead:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[Pierhead]:
+def running(home: Path, more: str = "") -> Iterator[Pierhead]:
     """A Pierhead of its own: own data folder, own ports, own name on the engine that runs. Nothing of it is left.
+    `more` is added to its settings.
 
     Its catalog is served over https and lets only those in who show its token, so every part is seen to.
     """
@@ -58,7 +59,7 @@ def running(home: Path) -> Iterator[Pierhead]:
         f'cluster = "test-{secrets.token_hex(3)}"\n'
         f"[api]\nport = {api}\n[registry]\nport = {registry}\n[catalog]\nport = {catalog}\n{_guarded(home)}"
         f"[gateway]\nhttp_port = {http}\nadmin_port = {admin}\n[resolver]\nport = {dns}\n"
-        f"[host_ports]\nfirst = {first}\nlast = {first + 39}\n"
+        f"[host_ports]\nfirst = {first}\nlast = {first + 39}\n{more}"
     )
     started = Pierhead(home, f"http://127.0.0.1:{http}")
     try:

@@ -91,6 +91,10 @@ def test_every_mistake_is_told_with_its_place_and_the_nearest_name(tmp_path: Pat
         ('[registry]\naddress = "images:5000"\nusername = "pier"', "needs registry.password_file"),
         ('[registry]\ncert_file = "/c"\nca_file = "/a"', "needs registry.key_file"),
         ('[registry]\ncert_file = "/c"\nkey_file = "/k"', "needs registry.ca_file"),
+        ('[database]\nurl = "mysql://pier@db/pier"', "is no postgresql://user@host/name"),
+        ('[database]\nurl = "postgresql://pier:p4ss@db/pier"', "put it into the file database.password_file"),
+        ('[database]\nurl = "postgresql://db/pier?password=p4ss"', "put it into the file database.password_file"),
+        ('[database]\npassword_file = "/p"', "is used only with database.url"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, text: str, reason: str) -> None:
