@@ -133,4 +133,4 @@ async def fenced(at: Path | Address, folder: Path) -> None:
             async with ctx.store.read() as db:
                 entries = await journal.after(db, Subject.DEPLOYMENT, deployment.id, 0)
             assert [one.step for one in entries] == ["release"]
-            assert (await deployments.cancel(ctx, deployment.id)).state.has_ended  # a person always may
+            assert (await deployments.cancel(ctx, deployment.id, "mia")).state.has_ended  # a person always may

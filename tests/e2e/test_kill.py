@@ -15,7 +15,7 @@ import time
 import tomllib
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import Request, urlopen
@@ -30,7 +30,7 @@ from pierhead.testing.whole import PIER, Pierhead, Repository
 pytestmark = pytest.mark.timeout(900)
 
 DEADLINE = 600
-EVENTS = ("event=create", "event=update", "event=remove")
+EVENTS = ("event=create", "event=update", "event=remove", "event=start", "event=die")
 FILE = """\
 app: {app}
 ports: {{web: {{port: 8000}}}}
@@ -49,7 +49,16 @@ HOOKS = """\
     post_deploy: [sh, -c, "echo warmed $PIER_RELEASE"]
 """
 HOOKED = "killed-rolling"
-STRATEGIES = {"killed-rolling": "rolling, step: 1", "killed-blue-green": "blue-green, preview: 1s"}
+STRATEGIES = {
+    "killed-rolling": "rolling, step: 1",
+    "killed-blue-green": "blue-green, preview: 1s",
+    "killed-canary": "canary, stages: [{percent: 50, pause: 1s}]",
+    "killed-one-at-a-time": "one-at-a-time",
+    "killed-stop-first": "stop-first",
+}
+THOROUGHLY = ("killed-rolling", "killed-blue-green")
+"""Killed at every step; the others at the first one of each kind."""
+REPLICAS = 2
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
@@ -103,16 +112,19 @@ def test_a_build_is_done_again_when_the_server_was_killed(pierhead: Pierhead, ap
 
 
 def test_every_step_may_be_the_last_one(pierhead: Pierhead, apps: Mapping[str, Repository]) -> None:
-    """Both apps move at once; whatever becomes durable for the first time, the process is killed then."""
+    """All apps move at once; whatever becomes durable for the first time, the process is killed then."""
     wanted = normal(pierhead)
-    hosts = [f"{app}.dev.localhost" for app in apps]
-    with watching(pierhead) as watch, Load(pierhead.gateway, hosts[0]) as one, Load(pierhead.gateway, hosts[1]) as two:
+    with watching(pierhead) as watch, ExitStack() as stack:
+        loads = {app: stack.enter_context(Load(pierhead.gateway, f"{app}.dev.localhost", 20)) for app in apps}
         for app in apps:
-            pierhead.pier("variable", "set", app, "COLOUR=red", "--environment", "dev", "--later")
             call(pierhead, f"/v1/apps/{app}/environments/dev/restart")
         survive(watch, lambda: settled(pierhead))
     pierhead.pier("up")
-    assert (one.failures, two.failures) == ([], [])
+    between = loads.pop("killed-stop-first").failures
+    assert {app: load.failures for app, load in loads.items() if load.failures} == {}
+    assert {text.partition(" ")[0] for text in between} <= {"503"}
+    assert watch.most["killed-stop-first"] == (1, REPLICAS)
+    assert watch.most["killed-one-at-a-time"] == (2, REPLICAS)
     for app, repository in apps.items():
         spec = appfile.read((repository.folder / "pier.yaml").read_bytes()).spec("dev")
         planned = {line.split()[0] for line in simulate.steps(spec, 2, "v1")} - {"pause"}
@@ -140,10 +152,14 @@ class Watch:
     """The engine's events."""
     last: int
     """The journal's line that was read last."""
+    alive: Mapping[str, dict[str, str]]
+    """App → the containers that have been started, and have not ended, → of which release."""
     seen: set[tuple[str, str, str]] = field(default_factory=set)
     """App, kind of the step, which one."""
     jobs: Counter[str] = field(default_factory=Counter)
     """App and hook → how many containers it had."""
+    most: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """App → how many releases, and how many containers, were alive at once."""
 
     def has_grown(self) -> bool:
         """There is a step that there was not before."""
@@ -161,15 +177,29 @@ class Watch:
         for number, app, step, text in rows(self.pierhead, query, self.last):
             self.last = max(self.last, number)
             if app in STRATEGIES and step not in ("wait", "pause", "log"):
-                self.seen.add((app, step, text))
+                self._is_seen(app, step, text)
 
     def _heard(self, event: Mapping[str, Any]) -> None:
         about = event["Actor"]["Attributes"]
         app = next((one for one in STRATEGIES if f"{cluster(self.pierhead)}-{one}-dev-" in about["name"]), "")
         if app and event["Type"] == "service":
-            self.seen.add((app, f"engine {event['Action']}", f"{about['name']} {about.get('replicas.new', '')}"))
-        elif app and event["Action"] == "create" and "pier.job" in about:
-            self.jobs[f"{app} {about['pier.job']}"] += 1
+            self._is_seen(app, f"engine {event['Action']}", f"{about['name']} {about.get('replicas.new', '')}")
+        elif app and "pier.job" in about:
+            self.jobs[f"{app} {about['pier.job']}"] += event["Action"] == "create"
+        elif app and event["Action"] in ("start", "die"):
+            self._lives(app, event["Actor"]["ID"], about["pier.release"], is_there=event["Action"] == "start")
+
+    def _is_seen(self, app: str, kind: str, which: str) -> None:
+        self.seen.add((app, kind, which if app in THOROUGHLY else ""))
+
+    def _lives(self, app: str, container: str, release: str, *, is_there: bool) -> None:
+        alive = self.alive[app]
+        if is_there:
+            alive[container] = release
+        else:
+            alive.pop(container, None)
+        releases, containers = self.most.get(app, (0, 0))
+        self.most[app] = (max(releases, len(set(alive.values()))), max(containers, len(alive)))
 
 
 @contextmanager
@@ -180,9 +210,19 @@ def watching(pierhead: Pierhead) -> Iterator[Watch]:
         told: queue.SimpleQueue[str] = queue.SimpleQueue()
         reading = threading.Thread(target=lambda: deque(map(told.put, engine.stdout or ()), maxlen=0))
         reading.start()
-        yield Watch(pierhead, told, rows(pierhead, "select max(id) from journal")[0][0])
+        yield Watch(pierhead, told, rows(pierhead, "select max(id) from journal")[0][0], alive())
         engine.terminate()
     reading.join()
+
+
+def alive() -> Mapping[str, dict[str, str]]:
+    """App → its containers → their releases."""
+    shown = '{{.ID}} {{.Label "pier.app"}} {{.Label "pier.release"}}'
+    command = ["docker", "ps", "--no-trunc", "--format", shown]
+    listed = [
+        line.split() for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    ]
+    return {app: {one[0]: one[2] for one in listed if one[1:2] == [app]} for app in STRATEGIES}
 
 
 def survive(watch: Watch, is_over: Callable[[], bool]) -> None:
@@ -228,7 +268,7 @@ def settled(pierhead: Pierhead) -> bool:
     if rows(pierhead, "select id from deployments where state in ('waiting', 'running')"):
         return False
     there = [line.split() for line in services(pierhead)]
-    return len(there) == len(STRATEGIES) and all(count == "2/2" for _, count in there)
+    return len(there) == len(STRATEGIES) and all(count == f"{REPLICAS}/{REPLICAS}" for _, count in there)
 
 
 def services(pierhead: Pierhead) -> list[str]:

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from pierhead.control import apps, builds, deployments, instances, releases
 from pierhead.model.app import Deploy, Health, Port, Probe, Spec
 from pierhead.model.instance import State
 from pierhead.model.release import DeploymentState, ImageConfig
+from pierhead.store.deployments import Deployment
 from pierhead.store.releases import Image
 from pierhead.testing import brisk, steady
 from pierhead.wire.docker import containers
@@ -49,23 +52,32 @@ async def test_whatever_stops_instances_no_request_is_lost(tmp_path: Path) -> No
             assert not sent.failed, (stop.__name__, sent)
             assert sent.answers["200"] > 500, (stop.__name__, sent)
         await a_drained_node_is_used_again(there)
+        await instances_are_where_the_labels_are(there)
 
 
-async def release(there: Nodes) -> None:
+async def release(there: Nodes, spec: Spec = SPEC) -> None:
     """A new release has taken over."""
-    ctx = there.ctx
-    await builds.request(ctx, SPEC.app, "dev", "https://git.example/notes", "main")
-    build = await builds.claim(ctx)
-    assert build is not None
-    deployment = await releases.propose(ctx, build, SPEC, Image(IMAGE, "c0ffee", "A commit", image_config=CONFIG))
-    assert deployment is not None
+    ended = await there_is_an_end(there, await asked(there, spec))
+    assert ended.state is DeploymentState.SUCCEEDED, ended.reason
 
+
+async def asked(there: Nodes, spec: Spec) -> int:
+    """A deployment of it."""
+    await builds.request(there.ctx, spec.app, "dev", "https://git.example/notes", "main")
+    build = await builds.claim(there.ctx)
+    assert build is not None
+    image = Image(IMAGE, "c0ffee", "A commit", image_config=CONFIG)
+    deployment = await releases.propose(there.ctx, build, spec, image)
+    assert deployment is not None
+    return deployment.id
+
+
+async def there_is_an_end(there: Nodes, deployment: int) -> Deployment:
     async def has_ended() -> bool:
-        return (await deployments.find(ctx, deployment.id)).state.has_ended
+        return (await deployments.find(there.ctx, deployment)).state.has_ended
 
     await until(has_ended, 100, "the deployment ends")
-    ended = await deployments.find(ctx, deployment.id)
-    assert ended.state is DeploymentState.SUCCEEDED, ended.reason
+    return await deployments.find(there.ctx, deployment)
 
 
 async def rolling_release(there: Nodes) -> None:
@@ -100,6 +112,38 @@ async def a_drained_node_is_used_again(there: Nodes) -> None:
     found = json.loads(await there.pier("node", "list", "--json"))
     (drained,) = [one["name"] for one in found if one["use"] == "drained"]
     assert json.loads(await there.pier("node", "activate", drained, "--json"))["use"] == "active"
+
+
+async def instances_are_where_the_labels_are(there: Nodes) -> None:
+    """The app's label and the environment's are on one node only; then on none, and the reason says what each lacks."""
+    first, second = sorted(there.names)
+    await there.pier("node", "label", second, "disk=ssd", "zone=b")
+    await there.pier("node", "label", first, "disk=ssd")
+    await there.pier("environment", "set", "dev", "--label", "zone=b")
+    spec = replace(SPEC, labels={"disk": "ssd"}, deploy=replace(SPEC.deploy, drain=timedelta(seconds=1)))
+    await apps.scale(there.ctx, "notes", "dev", 2)
+    await release(there, spec)
+    assert await are_at(there, second)
+    await there.pier("node", "label", first, "disk=", "zone=c")
+    await there.pier("environment", "set", "dev", "--label", "zone=c")
+    deployment = await asked(there, spec)
+    reason = f"no node can take it: {first} lacks the label disk=ssd, {second} lacks the label zone=c"
+
+    async def is_told() -> bool:
+        moving = await deployments.find(there.ctx, deployment)
+        return moving.state is DeploymentState.WAITING and reason in moving.reason
+
+    await until(is_told, 100, reason)
+    assert reason in await there.pier("ps", "notes")
+    await there.pier("node", "label", second, "zone=c")
+    ended = await there_is_an_end(there, deployment)
+    assert (ended.state, await are_at(there, second)) == (DeploymentState.SUCCEEDED, True), ended.reason
+
+
+async def are_at(there: Nodes, node: str) -> bool:
+    """Both instances that are not leaving."""
+    found = await instances.listing(there.ctx)
+    return [one.node for one in found if one.state is State.HEALTHY] == [node, node]
 
 
 async def are_healthy(there: Nodes, count: int) -> bool:

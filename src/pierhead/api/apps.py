@@ -104,9 +104,9 @@ async def show_deployment(ctx: Ctx, deployment_id: int) -> views.DeploymentView:
 
 
 @router.post("/deployments/{deployment_id}/cancel")
-async def cancel_deployment(ctx: Ctx, deployment_id: int) -> views.DeploymentView:
+async def cancel_deployment(ctx: Ctx, who: Who, deployment_id: int) -> views.DeploymentView:
     """Ends a deployment; what ran before comes back."""
-    return views.deployment(await deployments.cancel(ctx, deployment_id))
+    return views.deployment(await deployments.cancel(ctx, deployment_id, who))
 
 
 @router.post("/deployments/{deployment_id}/approve")
@@ -129,7 +129,7 @@ async def bar_release(ctx: Ctx, app: str, environment: str, number: int, wanted:
 
 @router.delete("/apps/{app}/environments/{environment}/releases/{number}/bar", status_code=204)
 async def unbar_release(ctx: Ctx, app: str, environment: str, number: int) -> None:
-    await releases.bar(ctx, app, environment, number, "")
+    await releases.unbar(ctx, app, environment, number)
 
 
 @router.post("/deployments/{deployment_id}/continue")

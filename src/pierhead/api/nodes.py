@@ -1,8 +1,8 @@
-"""Nodes: the list, and emptying one before it is switched off."""
+"""Nodes: the list, their labels, and emptying one before it is switched off."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -18,6 +18,11 @@ router = APIRouter(tags=["nodes"])
 class Drain(BaseModel):
     model_config = ConfigDict(extra="forbid")
     now: Annotated[bool, Field(description="Do not wait until others are ready elsewhere.")] = False
+
+
+class Labels(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    labels: Annotated[Mapping[str, str], Field(description="Others stay; an empty value removes one.")]
 
 
 @router.get("/nodes")
@@ -42,3 +47,9 @@ async def drain_node(ctx: Ctx, name: str, how: Drain) -> Node:
 async def activate_node(ctx: Ctx, name: str) -> Node:
     """The node takes instances again."""
     return await nodes.activate(ctx, name)
+
+
+@router.post("/nodes/{name}/labels")
+async def label_node(ctx: Ctx, name: str, wanted: Labels) -> Node:
+    """The node has these labels too: apps and environments can ask for them."""
+    return await nodes.label(ctx, name, wanted.labels)

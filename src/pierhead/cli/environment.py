@@ -94,12 +94,7 @@ def _changed(
     known: dict[str, Any], said: dict[str, Any], labels: list[str] | None, freezes: list[str] | None
 ) -> dict[str, Any]:
     """What is known, with what was said. Raises: Invalid."""
-    held = dict(known.get("labels", {}))
-    for text in labels or ():
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise errors.Invalid(f"--label {text}: write it as KEY=VALUE.")
-        held[key] = value
+    held = {**known.get("labels", {}), **dict(map(label, labels or ()))}
     before = {name: known.get(name, value) for name, value in _NOTHING.items()}
     now = before | {name: value for name, value in said.items() if value is not None}
     return now | {
@@ -107,6 +102,14 @@ def _changed(
         "labels": {key: value for key, value in held.items() if value},
         "freezes": known.get("freezes", []) if freezes is None else [_freeze(one) for one in freezes if one != "none"],
     }
+
+
+def label(text: str) -> tuple[str, str]:
+    """`disk=ssd`. Raises: Invalid."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise errors.Invalid(f"The label {text}: write it as KEY=VALUE.", hint=f"{text}= removes it.")
+    return key, value
 
 
 def _freeze(text: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pierhead.cli import console, node_token, session
+from pierhead.cli import console, environment, node_token, session
 from pierhead.client import Api
 from pierhead.kit import errors
 
@@ -28,8 +28,8 @@ async def listing(as_json: console.Json = False) -> None:
     if as_json:
         console.emit(found, as_json)
         return
-    columns = ("name", "id", "role", "use", "state", "address", "instances")
-    console.table([key.upper() for key in columns], [[str(one[key]) for key in columns] for one in found])
+    columns = ("name", "id", "role", "use", "state", "address", "instances", "labels")
+    console.table([key.upper() for key in columns], [[console.cell(one[key]) for key in columns] for one in found])
 
 
 @app.command()
@@ -48,6 +48,19 @@ async def drain(
             node = await _until_empty(api, node["id"], timeout, quiet=as_json)
     state = "is drained." if node["use"] == "drained" else f"has {node['instances']} instances left."
     console.emit(node if as_json else f"{node['name']} {state}", as_json)
+
+
+@app.command()
+@console.exits
+async def label(
+    name: Name,
+    labels: Annotated[list[str], typer.Argument(help="KEY=VALUE, once or more; KEY= removes one.")],
+    as_json: console.Json = False,
+) -> None:
+    """Say what a node has, for apps and environments that ask for it (`placement.labels`, `--label`)."""
+    async with session.connected() as api:
+        node = await api.post(f"/nodes/{name}/labels", {"labels": dict(map(environment.label, labels))})
+    console.emit(node if as_json else f"{node['name']} has {console.cell(node['labels']) or 'no labels'}.", as_json)
 
 
 @app.command()

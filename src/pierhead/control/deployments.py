@@ -45,11 +45,11 @@ async def listing(ctx: Context, app: str, environment: str = "") -> Sequence[Dep
         return await deployments.listing(db, app, environment)
 
 
-async def cancel(ctx: Context, deployment_id: int) -> Deployment:
+async def cancel(ctx: Context, deployment_id: int, author: str) -> Deployment:
     """The deployment has ended; the loop brings back what ran before. Raises: NotFound, Conflict (it had ended)."""
     before = await find(ctx, deployment_id)
     async with ctx.store.write() as db:
-        if not await _end(db, deployment_id, DeploymentState.CANCELLED, "Cancelled."):
+        if not await _end(db, deployment_id, DeploymentState.CANCELLED, f"Cancelled by {author}."):
             raise errors.Conflict(f"Deployment {deployment_id} has ended already: {before.state}.")
     ctx.release_wanted.set()
     ctx.journal_grew.set()
@@ -71,6 +71,17 @@ async def stepped(ctx: Context, deployment_id: int, step: str, text: str, waits_
     ctx.journal_grew.set()
 
 
+async def held_up(ctx: Context, reason: str) -> None:
+    """Every deployment that this server moves, or that none does yet, waits for that."""
+    async with ctx.store.write() as db:
+        for deployment in await deployments.unfinished(db):
+            mine = await deployments.mover(db, deployment.id) in (None, ctx.owner)
+            if mine and deployment.reason != reason:
+                await journal.add(db, Subject.DEPLOYMENT, deployment.id, "wait", reason)
+                await deployments.set_reason(db, deployment.id, reason)
+    ctx.journal_grew.set()
+
+
 async def shared(ctx: Context, deployment_id: int, share: int) -> None:
     """Routes give the new release that percentage of the requests, from the next look on. Raises: Lost."""
     async with moving(ctx, deployment_id) as db:
@@ -78,8 +89,16 @@ async def shared(ctx: Context, deployment_id: int, share: int) -> None:
 
 
 async def proceed(ctx: Context, deployment_id: int, author: str) -> Deployment:
-    """It need not wait at its present share any more. Raises: NotFound, Conflict (it had ended)."""
+    """It need not wait at its present share any more.
+
+    Raises: NotFound, Conflict (it has no share yet, or had ended).
+    """
     deployment = await find(ctx, deployment_id)
+    if deployment.share is None and not deployment.state.has_ended:
+        raise errors.Conflict(
+            f"Deployment {deployment_id} does not pause for anybody to continue it: {deployment.reason or 'it moves'}",
+            hint=f"`pier deployment show {deployment_id}` follows it.",
+        )
     async with ctx.store.write() as db:
         if not await deployments.set_continued(db, deployment_id, deployment.share or 0):
             raise errors.Conflict(f"Deployment {deployment_id} has ended already: {deployment.state}.")

@@ -12,7 +12,8 @@ from pierhead.model.environment import STANDARD, Environment
 from pierhead.store import apps, environments
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,126}[A-Za-z0-9])?")
+LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_./-]{0,126}[A-Za-z0-9])?")
+"""What a label of a node may be called."""
 
 
 async def listing(ctx: Context) -> Sequence[Environment]:
@@ -83,7 +84,7 @@ def _check(environment: Environment) -> None:
         problems.append(errors.Problem("replicas", "0 to 500"))
     if not 0 <= environment.approvals <= 20:
         problems.append(errors.Problem("approvals", "0 to 20"))
-    odd = [key for key in environment.labels if not _LABEL.fullmatch(key)]
+    odd = [key for key in environment.labels if not LABEL.fullmatch(key)]
     problems += [errors.Problem(f"labels.{key}", "is no name of a label") for key in odd]
     for freeze in environment.freezes:
         try:

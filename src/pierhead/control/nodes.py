@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from pierhead.control import instances
+from pierhead.control import environments, instances
 from pierhead.control.context import Context
 from pierhead.kit import clock, errors
 from pierhead.model.instance import Label
 from pierhead.wire.docker import swarm, tasks
 from pierhead.wire.docker.swarm import Node as Member
 
-_MARK = "pier.drain"
+_OWN = "pier."
+"""How labels begin that people do not set."""
+_MARK = f"{_OWN}drain"
 """The node label while a drain is being carried out."""
 _SETTLING = timedelta(minutes=2)
 """How long after a drain the instances that were raised for it are kept at most, when some are not ready."""
@@ -49,6 +51,8 @@ class Node:
     address: str
     instances: int
     """Of this cluster, those that are leaving included."""
+    labels: Mapping[str, str]
+    """What people said of it, for apps and environments that ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,22 @@ async def activate(ctx: Context, name: str) -> Node:
     return await find(ctx, node.id)
 
 
+async def label(ctx: Context, name: str, labels: Mapping[str, str]) -> Node:
+    """The node has these labels besides those that it had; one whose value is empty it has no more.
+
+    What runs there stays; what waits for such a node is started there. Raises: NotFound, Invalid.
+    """
+    if odd := [key for key in labels if not environments.LABEL.fullmatch(key) or key.startswith(_OWN)]:
+        problems = [errors.Problem(f"labels.{key}", f"is no name of a label, or begins with {_OWN}") for key in odd]
+        raise errors.Invalid("The node was not changed.", problems=problems)
+    member = await _member(ctx, (await find(ctx, name)).id)
+    held = {key: value for key, value in {**member.labels, **labels}.items() if value}
+    if held != member.labels:
+        await swarm.use(ctx.engine, member, member.availability, held)
+    ctx.release_wanted.set()
+    return await find(ctx, member.id)
+
+
 async def moving(ctx: Context) -> Moving:
     """Raises: Unavailable."""
     marked = [one for one in await swarm.nodes(ctx.engine) if one.labels.get(_MARK) == ctx.settings.cluster]
@@ -144,7 +164,8 @@ def _node(member: Member, count: int) -> Node:
         use = Use.DRAINING
     if use is Use.DRAINING and member.availability == "drain" and not count:
         use = Use.DRAINED
-    return Node(member.id, member.host_name, member.role, use, member.state, member.address, count)
+    labels = {key: value for key, value in sorted(member.labels.items()) if not key.startswith(_OWN)}
+    return Node(member.id, member.host_name, member.role, use, member.state, member.address, count, labels)
 
 
 async def _member(ctx: Context, node_id: str) -> Member:

@@ -9,12 +9,14 @@ from pierhead import appfile
 from pierhead.control import environments, proposals, releases
 from pierhead.control.context import Context
 from pierhead.control.proposals import Proposal
-from pierhead.kit import errors
+from pierhead.kit import clock, errors
 from pierhead.model import difference
 from pierhead.model.app import Spec
 from pierhead.model.difference import Difference, Side
+from pierhead.model.environment import Asked
 from pierhead.model.release import Release
 from pierhead.store import apps, deployments
+from pierhead.store import environments as held
 from pierhead.store import releases as stored
 from pierhead.store.deployments import Deployment
 from pierhead.store.releases import Image
@@ -50,7 +52,7 @@ async def promote(ctx: Context, app: str, source: str, target: str, author: str)
         before = await stored.find(db, place.release_id) if place else None
         spec, config = await proposals.complete(ctx, db, proposal)
         side = Side(release.image, release.commit, spec, target, config.variables, config.secrets)
-        if before and not difference.between(_side(before), side, ctx.domains):
+        if before and not _differences(ctx, place, before, side):
             raise errors.Conflict(f"{app} in {target} is what it would be; nothing was changed.")
         deployment = await proposals.submit(ctx, db, proposal)
     ctx.release_wanted.set()
@@ -83,15 +85,17 @@ async def _preview(ctx: Context, proposal: Proposal, simulate: Simulate) -> Prev
         moving = await deployments.current(db, app, environment)
         before = await stored.find(db, place.release_id) if place else None
         spec, config = await proposals.complete(ctx, db, proposal)
+        blocked = (await held.find(db, environment)).blocked(Asked(), clock.now())
         await db.rollback()
     side = Side(proposal.image.reference, proposal.image.commit, spec, environment, config.variables, config.secrets)
-    found = difference.between(_side(before) if before else None, side, ctx.domains)
+    found = _differences(ctx, place, before, side)
     wanted = place.replicas if place and place.replicas is not None else spec.replicas
     running = (place.replicas if place and place.replicas is not None else before.spec.replicas) if before else 0
     superseded = [f"supersede deployment {moving.id}, which has not ended"] if moving and found else []
     steps = simulate(replace(spec, replicas=wanted), running, before.name if before else "") if found else []
+    waits = [f"pause the next release: {blocked}"] if blocked and found else []
     commits = await _commits(ctx, app, before.commit if before else "", proposal.image.commit)
-    return Preview(app, environment, before.name if before else "", found, commits, [*superseded, *steps])
+    return Preview(app, environment, before.name if before else "", found, commits, [*superseded, *waits, *steps])
 
 
 async def _promoted(ctx: Context, app: str, source: str, target: str) -> Release:
@@ -114,6 +118,17 @@ async def _promoted(ctx: Context, app: str, source: str, target: str) -> Release
 def _proposal(release: Release, target: str, author: str) -> Proposal:
     image = Image(release.image, release.commit, release.subject, release.file, release.image_config)
     return Proposal(target, releases.spec_in(release, target), image, "promote", author)
+
+
+def _differences(
+    ctx: Context, place: apps.Environment | None, before: Release | None, after: Side
+) -> Sequence[Difference]:
+    """What would run otherwise. How many `pier scale` asked for stays, whatever releases say."""
+    sides = [_side(before) if before else None, after]
+    if place and place.replicas is not None:
+        sides = [replace(one, spec=replace(one.spec, replicas=place.replicas)) if one else None for one in sides]
+    old, new = sides
+    return difference.between(old, new or after, ctx.domains)
 
 
 def _side(release: Release) -> Side:

@@ -97,10 +97,18 @@ async def rollback(ctx: Context, app: str, environment: str, number: int | None,
 
 
 async def bar(ctx: Context, app: str, environment: str, number: int, reason: str) -> Release:
-    """Nobody may go back to it or promote it, for that reason; empty: everybody may again. What runs, runs on.
+    """Nobody may go back to it or promote it, for that reason. What runs, runs on. Raises: NotFound, Invalid (none)."""
+    if not reason.strip():
+        raise errors.Invalid("Say why nobody may go to it again.", hint="Whoever wants to go to it is told `--reason`.")
+    return await _barred(ctx, app, environment, number, reason.strip())
 
-    Raises: NotFound.
-    """
+
+async def unbar(ctx: Context, app: str, environment: str, number: int) -> Release:
+    """Everybody may go to it again. Raises: NotFound."""
+    return await _barred(ctx, app, environment, number, "")
+
+
+async def _barred(ctx: Context, app: str, environment: str, number: int, reason: str) -> Release:
     async with ctx.store.write() as db:
         await _existing(db, app)
         release = await _numbered(db, app, environment, number)

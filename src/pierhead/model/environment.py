@@ -42,12 +42,17 @@ class Freeze:
 class Asked:
     """A deployment that is to begin."""
 
-    deployment: int
+    deployment: int = 0
+    """0: it is not asked for yet."""
     author: str = ""
     """Who asked for it, or pushed what it is of; empty: nobody is known."""
     approvals: Sequence[str] = ()
     override: str = ""
     """Why it begins although the environment is frozen; empty: it does not."""
+
+    def command(self, verb: str) -> str:
+        """What lets it begin."""
+        return f" (`pier deployment {verb} {self.deployment}`)" if self.deployment else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,12 @@ class Environment:
         for freeze in self.freezes if not asked.override else ():
             if end := freeze.until(now):
                 why = f": {freeze.reason}" if freeze.reason else ""
-                how = f" (`pier deployment override {asked.deployment}`)"
-                return f"{self.name} is frozen until {end:%Y-%m-%d %H:%M} UTC{why}{how}"
+                return f"{self.name} is frozen until {end:%Y-%m-%d %H:%M} UTC{why}{asked.command('override')}"
         counted = {name for name in asked.approvals if self.may_approve(name, asked.author)}
         if len(counted) < self.approvals:
             others = f" of others than {asked.author}" if self.not_author and asked.author else ""
             have = f"{len(counted)} of {self.approvals}{others}"
-            return f"waits for approval, {have} (`pier deployment approve {asked.deployment}`)"
+            return f"waits for approval, {have}{asked.command('approve')}"
         return ""
 
     def may_approve(self, name: str, author: str) -> bool:

@@ -17,7 +17,7 @@ from pierhead.kit.backoff import Backoff
 from pierhead.model.instance import Label
 from pierhead.model.receipt import Receipt
 from pierhead.model.release import DeploymentState, Release
-from pierhead.model.route import REST, Route
+from pierhead.model.route import Route
 from pierhead.model.step import Step
 from pierhead.release import apply, leaving, observe
 from pierhead.release import jobs as release_jobs
@@ -25,10 +25,10 @@ from pierhead.release import runs as release_runs
 from pierhead.release.book import Book
 from pierhead.release.group import Group, Member, groups
 from pierhead.release.observe import Traffic
-from pierhead.release.picture import Running, Target
+from pierhead.release.picture import Hook, Running, Target
 from pierhead.release.plan import plan
 from pierhead.release.routes import Shares, routes
-from pierhead.release.scene import Clock, Scene, preview
+from pierhead.release.scene import Clock, Scene, planned, preview, routed
 from pierhead.release.scene import target as aim
 from pierhead.release.scene import weights as weigh
 from pierhead.store.deployments import Deployment
@@ -63,7 +63,7 @@ async def run(ctx: Context) -> None:
     backoff, memory = Backoff(limit=timedelta(seconds=5)), Memory()
     while True:
         try:
-            pause = await cycle(ctx, memory)
+            pause = await look(ctx, memory)
             backoff.succeeded()
         except errors.Unavailable as error:
             _log.warning("Releases wait: %s", error)
@@ -72,6 +72,16 @@ async def run(ctx: Context) -> None:
             _log.exception("Releases could not be worked on.")
             pause = timedelta(seconds=backoff.failed())
         await ctx.release_wanted.wait(pause)
+
+
+async def look(ctx: Context, memory: Memory) -> timedelta:
+    """As `cycle`; what does not answer is what the deployments wait for."""
+    try:
+        return await cycle(ctx, memory)
+    except errors.Unavailable as error:
+        memory.said.clear()
+        await deployments.held_up(ctx, error.message)
+        raise
 
 
 async def cycle(ctx: Context, memory: Memory) -> timedelta:
@@ -138,8 +148,7 @@ async def _look(ctx: Context, place: Place, there: Cluster, memory: Memory) -> _
     try:
         seen = await _seen(ctx, scene, mine.values())
     except errors.PierError as error:
-        held = {target.name: moving.share, REST: 100 - moving.share} if target and moving and moving.share else {}
-        return replace(look, error=error, weights=memory.weights.get(key, held))
+        return replace(look, error=error, weights=memory.weights.get(key, planned(scene)))
     if moving:
         await memory.receipts.add(ctx, moving, seen.traffic)
         wanted = await _target(ctx, scene, memory, jobs)
@@ -148,8 +157,9 @@ async def _look(ctx: Context, place: Place, there: Cluster, memory: Memory) -> _
 
 
 def _routes(ctx: Context, look: _Look) -> Mapping[str, Route]:
-    shares = Shares(look.weights, preview(look.scene), look.scene.place.is_in_maintenance)
-    return routes(look.scene.routed, ctx.domains, ctx.settings.cluster, shares)
+    releases = routed(look.scene, look.mine, look.target.before if look.target else Hook.NONE)
+    shares = Shares(look.weights, preview(look.scene, releases), look.scene.place.is_in_maintenance)
+    return routes(releases, ctx.domains, ctx.settings.cluster, shares)
 
 
 async def _advance(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,8 +25,8 @@ class Scene:
     cluster: str
 
     @property
-    def routed(self) -> list[Release]:
-        """The releases whose names lead to it now, the newest first."""
+    def known(self) -> list[Release]:
+        """The release that is to run and the one that the environment has, the newest first."""
         current = self.place.release
         return [one for one in (self.target, current if current != self.target else None) if one]
 
@@ -58,7 +58,7 @@ def target(scene: Scene, clock: Clock, receipt: Receipt, running_hooks: Sequence
     found = Target(
         name=_name(scene, release),
         replicas=release.spec.replicas if wanted is None else wanted,
-        strategy=_strategy(scene.routed),
+        strategy=_strategy(scene.known),
         step=deploy.step,
         deadline=deploy.deadline,
         base=_name(scene, place.release) if place.release else "",
@@ -113,13 +113,31 @@ def weights(scene: Scene, running: Sequence[Running]) -> Mapping[str, int]:
     is_served = {0: bool(others), 100: mine is not None and bool(mine.ready)}
     if moving.share is None or not is_served.get(moving.share, True):
         return {}
+    return planned(scene)
+
+
+def planned(scene: Scene) -> Mapping[str, int]:
+    """The shares that were written down last: they hold while it cannot be seen who has instances."""
+    release, moving = scene.target, scene.place.moving
+    if release is None or moving is None or moving.share is None:
+        return {}
     return {release.name: moving.share, REST: 100 - moving.share}
 
 
-def preview(scene: Scene) -> Release | None:
-    """The release that is found at its preview host."""
+def routed(scene: Scene, there: Collection[str], before: Hook) -> list[Release]:
+    """The releases whose names lead to the environment, the newest first; `there`: the engine services that it has.
+
+    One that must not begin yet, or whose first hook has not succeeded, changes nothing of them.
+    """
+    waits = scene.place.moving and (scene.place.blocked or before is not Hook.NONE)
+    held = scene.target if scene.target and waits and _name(scene, scene.target) not in there else None
+    return [one for one in scene.known if one is not held]
+
+
+def preview(scene: Scene, releases: Collection[Release]) -> Release | None:
+    """The release, one of these, that is found at its preview host."""
     is_green = scene.target and scene.target.spec.deploy.strategy is Strategy.BLUE_GREEN
-    return scene.target if scene.place.moving and is_green else None
+    return scene.target if scene.place.moving and is_green and scene.target in releases else None
 
 
 def _strategy(releases: Sequence[Release]) -> Strategy:

@@ -91,6 +91,11 @@ async def current(db: AsyncConnection, app: str, environment: str) -> Deployment
     return _deployment(row) if row else None
 
 
+async def unfinished(db: AsyncConnection) -> Sequence[Deployment]:
+    """Those that have not ended."""
+    return [_deployment(row) for row in await db.execute(sa.select(_deployments).where(_is_open()))]
+
+
 async def listing(db: AsyncConnection, app: str, environment: str = "", limit: int = 100) -> Sequence[Deployment]:
     """The newest first."""
     query = sa.select(_deployments).where(_deployments.c.app == app).order_by(_deployments.c.id.desc()).limit(limit)

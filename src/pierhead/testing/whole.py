@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Pierhead:
     home: Path
     gateway: str
     """`http://127.0.0.1:<port>`"""
+    token: str = ""
+    """Whose commands these are; empty: those of the machine's owner."""
 
     def pier(self, *arguments: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """What a person would type. A failure shows what it printed."""
@@ -43,7 +45,23 @@ class Pierhead:
     @property
     def environment(self) -> dict[str, str]:
         mine = {key: value for key, value in os.environ.items() if not key.startswith("PIER_")}
-        return mine | {"PIER_HOME": str(self.home), "HOME": str(self.home)}
+        person = {"PIER_TOKEN": self.token} if self.token else {}
+        return mine | person | {"PIER_HOME": str(self.home), "HOME": str(self.home)}
+
+    def of(self, name: str) -> Pierhead:
+        """The same Pierhead, as a person of that name uses it."""
+        return replace(self, token=self.json("token", "create", name)["token"])
+
+    @contextmanager
+    def begun(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """What a person would type, while it runs; nothing is asked of them. It has ended behind the block."""
+        pipe = subprocess.PIPE
+        command = [str(PIER), *arguments]
+        with subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True) as running:
+            try:
+                yield running
+            finally:
+                running.kill()
 
 
 @contextmanager

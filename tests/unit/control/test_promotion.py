@@ -67,6 +67,20 @@ async def test_everything_that_differs_is_told_before_and_nothing_is_changed(ctx
     assert [one.release.name for one in await releases.listing(ctx, "notes", "staging")] == ["v1"]
 
 
+async def test_what_is_told_is_what_would_run_and_what_it_would_wait_for(ctx: Context) -> None:
+    await dev(ctx)
+    await secrets.put(ctx, "notes", "staging", "KEY", b"one")
+    await deployments.succeeded(ctx, await promotion.promote(ctx, "notes", "dev", "staging", "mia"), "")
+    await apps.scale(ctx, "notes", "staging", 5)
+    freezes = (Freeze("2020-01-01", "2120-01-01", "audit"),)
+    await environments.put(ctx, Environment("staging", replicas=2, freezes=freezes))
+    assert await told(ctx) == []
+    await environments.put(ctx, Environment("staging", domain="stage.example", replicas=2, freezes=freezes))
+    found = await promotion.preview(ctx, "notes", "dev", "staging", simulate.steps)
+    assert [one.kind for one in found.differences] == ["route"]
+    assert found.steps[0] == "pause the next release: staging is frozen until 2120-01-01 00:00 UTC: audit"
+
+
 async def test_what_may_not_go_is_refused(ctx: Context) -> None:
     with pytest.raises(errors.NotFound, match="no app 'notes'"):
         await promotion.promote(ctx, "notes", "dev", "staging", "mia")
@@ -81,7 +95,9 @@ async def test_what_may_not_go_is_refused(ctx: Context) -> None:
     await releases.bar(ctx, "notes", "dev", 1, "loses notes")
     with pytest.raises(errors.Conflict, match="v1 in dev is barred: loses notes"):
         await promotion.promote(ctx, "notes", "dev", "staging", "mia")
-    await releases.bar(ctx, "notes", "dev", release.number, "")
+    with pytest.raises(errors.Invalid, match="Say why"):
+        await releases.bar(ctx, "notes", "dev", release.number, " ")
+    await releases.unbar(ctx, "notes", "dev", release.number)
     first = await promotion.promote(ctx, "notes", "dev", "staging", "mia")
     await deployments.succeeded(ctx, first, "")
     with pytest.raises(errors.Conflict, match="is what it would be"):

@@ -39,6 +39,17 @@ async def test_a_newer_deployment_supersedes_an_older_one(ctx: Context) -> None:
     assert (await apps.place(ctx, "notes", "dev")).moving == second
 
 
+async def test_only_a_deployment_that_has_a_share_is_continued_and_who_cancels_it_is_kept(ctx: Context) -> None:
+    moving = await released(ctx, Spec("notes"))
+    with pytest.raises(errors.Conflict, match="does not pause for anybody to continue it: It was asked for just now"):
+        await deployments.proceed(ctx, moving.id, "mia")
+    await deployments.shared(ctx, moving.id, 0)
+    assert (await deployments.proceed(ctx, moving.id, "mia")).continued == 0
+    assert (await deployments.cancel(ctx, moving.id, "mia")).reason == "Cancelled by mia."
+    with pytest.raises(errors.Conflict, match="has ended already"):
+        await deployments.proceed(ctx, moving.id, "mia")
+
+
 async def test_rollback_goes_to_what_ran_before_even_twice(ctx: Context) -> None:
     first = await released(ctx, Spec("notes"))
     await deployments.succeeded(ctx, first, "")

@@ -11,7 +11,7 @@ from pierhead.model.receipt import Count, Receipt
 from pierhead.model.release import DeploymentState, Release
 from pierhead.release.picture import Hook, Running
 from pierhead.release.routes import Shares, routes
-from pierhead.release.scene import Clock, Scene, hook, preview, target, weights
+from pierhead.release.scene import Clock, Scene, hook, planned, preview, routed, target, weights
 from pierhead.store.deployments import Deployment
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -84,8 +84,23 @@ def test_a_hook_runs_once_and_never_on_the_way_back() -> None:
 
 def test_a_blue_green_release_is_found_at_its_preview_host_before_requests_move() -> None:
     green = scene(Deploy(Strategy.BLUE_GREEN), share=0)
-    found = routes(green.routed, Domains("localhost"), "pier", Shares({"v2": 0, "*": 100}, preview(green)))
+    found = routes(green.known, Domains("localhost"), "pier", Shares(planned(green), preview(green, green.known)))
     waiting = found["notes-dev-preview"]
     assert (waiting.hosts, waiting.release, waiting.weights) == (("preview.notes.dev.localhost",), "v2", {})
     assert (found["notes-dev"].release, found["notes-dev"].weights) == ("", {"v2": 0, "*": 100})
-    assert preview(REST) is None
+    assert preview(REST, REST.known) is None
+
+
+def test_who_cannot_be_seen_keeps_the_share_that_was_written_down() -> None:
+    assert planned(scene(share=0)) == {"v2": 0, "*": 100}
+    assert (planned(scene()), planned(REST)) == ({}, {})
+
+
+def test_a_release_that_may_not_begin_changes_no_route_and_one_that_has_begun_keeps_its_own() -> None:
+    green = scene(Deploy(Strategy.BLUE_GREEN))
+    blocked = replace(green, place=replace(green.place, blocked="waits for approval"))
+    assert [one.name for one in routed(green, [OLD.name], Hook.NONE)] == ["v2", "v1"]
+    assert [one.name for one in routed(green, [OLD.name], Hook.RUNS)] == ["v1"]
+    held = routed(blocked, [OLD.name], Hook.NONE)
+    assert ([one.name for one in held], preview(blocked, held)) == (["v1"], None)
+    assert [one.name for one in routed(blocked, [OLD.name, NEW.name], Hook.NONE)] == ["v2", "v1"]
