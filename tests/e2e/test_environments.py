@@ -210,7 +210,6 @@ def test_what_a_promotion_tells_is_what_differs_then_and_a_freeze_holds_until_it
     assert [(one["kind"], one["name"], one["before"], one["after"]) for one in told["differences"]] == [
         ("image", "", digest(first), digest(dev)),
         ("commit", "", first["commit"][:10], dev["commit"][:10]),
-        ("route", "preview.shop.example/", None, "preview.shop.example/"),
         ("route", "shop.example/", None, "shop.example/"),
         ("variable", "SIZE", "small", "large"),
         ("secret", "card", "version 1", "version 2"),

@@ -37,6 +37,8 @@ from pierhead.wire.docker.services import Service
 _log = logging.getLogger(__name__)
 _MOVING = timedelta(milliseconds=150)
 """How often an environment that moves is looked at."""
+_PAUSING = timedelta(milliseconds=500)
+"""How often one that waits for a time or a person is looked at."""
 _RESTING = timedelta(seconds=5)
 """How often the others are."""
 _LEASE = timedelta(seconds=15)
@@ -97,14 +99,14 @@ async def cycle(ctx: Context, memory: Memory) -> timedelta:
     looks = [await _look(ctx, place, there, memory) for place in places]
     await apply.write_routes(ctx, held, {name: route for look in looks for name, route in _routes(ctx, look).items()})
     drain = _Drain(await nodes.moving(ctx))
-    moving = [await _advance(ctx, look, drain, memory) for look in looks]
+    pauses = [await _advance(ctx, look, drain, memory) for look in looks]
     if drain.nodes:
         await nodes.proceed(ctx, drain.nodes, is_ready=not drain.staying)
         _log.info("Drains nodes.", extra={"waits": "; ".join(drain.staying)})
     is_running = await release_runs.look(ctx, there)
     known = {(place.app, place.environment) for place in places}
     ending = [await _end(ctx, there.services[orphan], there) for orphan in there.services.keys() - known]
-    return _MOVING if any(moving) or any(ending) or drain.nodes or is_running else _RESTING
+    return _MOVING if any(ending) or drain.nodes or is_running else min([*pauses, _RESTING])
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,24 +164,26 @@ def _routes(ctx: Context, look: _Look) -> Mapping[str, Route]:
     return routes(releases, ctx.domains, ctx.settings.cluster, shares)
 
 
-async def _advance(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> bool:
-    """The environment's next steps are taken. True when it moves."""
+async def _advance(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> timedelta:
+    """The environment's next steps are taken. Returns when it is to be looked at again."""
     place = look.scene.place
     if look.is_resting and not (drain.nodes and look.mine):
-        return False
+        return _RESTING
     if not await apps.claim(ctx, place.app, place.environment, _LEASE):
         drain.staying.append(f"another server moves {place.app} in {place.environment}")
-        return False
+        return _RESTING
     try:
-        await _move(ctx, look, drain, memory)
+        is_pausing = await _move(ctx, look, drain, memory)
     except deployments.Lost as error:
         drain.staying.append(str(error))
         _log.warning("Left a deployment to another server: %s", error)
-    return True
+        return _MOVING
+    return _PAUSING if is_pausing else _MOVING
 
 
-async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> None:
-    """The next steps are taken, or it is written down why not. Raises: Lost."""
+async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> bool:
+    """The next steps are taken, or it is written down why not. True when there is nothing but to wait for a time or a
+    person. Raises: Lost."""
     place = look.scene.place
     try:
         if look.error:
@@ -187,10 +191,12 @@ async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> Non
         tidied = [await apply.tidy(ctx, group) for group in look.mine.values()]
         if any([*tidied, await release_jobs.look(ctx, look.scene, look.jobs)]):
             drain.staying.append(f"{place.app} in {place.environment} is being tidied")
-            return
+            return False
         running = look.running or (await _seen(ctx, look.scene, look.mine.values())).running
-        for step in plan(_around(look, running, drain), running).steps:
+        steps = plan(_around(look, running, drain), running).steps
+        for step in steps:
             await _take(ctx, look, step, memory)
+        return {step.kind for step in steps} == {"pause"}
     except deployments.Lost:
         raise
     except errors.Invalid as error:
@@ -200,6 +206,7 @@ async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> Non
         drain.staying.append(str(error))
         await _say(ctx, place.moving, Step("wait", place.app, str(error)), memory)
         _log.warning("A step was not taken: %s", error, extra={"app": place.app, "environment": place.environment})
+    return False
 
 
 def _around(look: _Look, running: Sequence[Running], drain: _Drain) -> Target | None:
