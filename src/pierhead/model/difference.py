@@ -88,6 +88,9 @@ def _inside(kind: str, name: str, before: Any, after: Any) -> Iterator[Differenc
         old, new = ({one.name: one for one in side} for side in (before, after))
         for one in sorted({*old, *new}):
             yield from _inside(kind, f"{name}.{one}".lstrip("."), old.get(one), new.get(one))
+    elif isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after}):
+            yield from _inside(kind, f"{name}.{key}".lstrip("."), before.get(key), after.get(key))
     elif before != after:
         yield Difference(kind, name, _text(before), _text(after))
 

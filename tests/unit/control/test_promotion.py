@@ -108,7 +108,8 @@ async def test_a_plan_tells_what_a_commit_would_change(ctx: Context) -> None:
     await dev(ctx)
     same = await promotion.plan(ctx, "notes", "dev", FILE, "c0ffee", simulate.steps)
     assert (same.differences, same.steps) == ([], [])
-    changed = FILE.replace("port: 8000", "port: 9000").replace("secrets", "health: {http: /up}\nsecrets")
+    asks = "health: {http: /up}\nplacement: {labels: {disk: ssd}}\nsecrets"
+    changed = FILE.replace("port: 8000", "port: 9000").replace("secrets", asks)
     found = await promotion.plan(ctx, "notes", "dev", changed, "beef", simulate.steps)
     assert [str(one) for one in found.differences] == [
         "image: sha256:c0ffee → not built yet",
@@ -117,6 +118,7 @@ async def test_a_plan_tells_what_a_commit_would_change(ctx: Context) -> None:
         "health probe: tcp → http",
         "health path: / → /up",
         "health port: nothing → web",
+        "labels disk: nothing → ssd",
     ]
     assert found.steps[-1] == "done the next release: 1 of 1 healthy and routed"
 
