@@ -50,9 +50,9 @@ HOOKS = """\
 """
 HOOKED = "killed-rolling"
 STRATEGIES = {
-    "killed-rolling": "rolling, step: 1",
-    "killed-blue-green": "blue-green, preview: 1s",
-    "killed-canary": "canary, stages: [{percent: 50, pause: 1s}]",
+    "killed-rolling": "rolling\n  step: 1",
+    "killed-blue-green": "blue-green\n  preview: 1s",
+    "killed-canary": "canary\n  stages: [{percent: 50, pause: 1s}]",
     "killed-one-at-a-time": "one-at-a-time",
     "killed-stop-first": "stop-first",
 }
@@ -81,7 +81,7 @@ def apps(pierhead: Pierhead, tmp_path_factory: pytest.TempPathFactory) -> Mappin
     repositories = {}
     for app, strategy in STRATEGIES.items():
         repository = Repository(tmp_path_factory.mktemp(app), "site", app)
-        file = FILE.format(app=app, strategy=strategy.replace(", ", "\n  "))
+        file = FILE.format(app=app, strategy=strategy)
         repository.write("pier.yaml", file + HOOKS if app == HOOKED else file)
         repository.commit("Serve")
         repositories[app] = repository
