@@ -124,11 +124,12 @@ def _differences(
     ctx: Context, place: apps.Environment | None, before: Release | None, after: Side
 ) -> Sequence[Difference]:
     """What would run otherwise. How many `pier scale` asked for stays, whatever releases say."""
-    sides = [_side(before) if before else None, after]
-    if place and place.replicas is not None:
-        sides = [replace(one, spec=replace(one.spec, replicas=place.replicas)) if one else None for one in sides]
-    old, new = sides
-    return difference.between(old, new or after, ctx.domains)
+
+    def sized(side: Side) -> Side:
+        asked = place.replicas if place else None
+        return side if asked is None else replace(side, spec=replace(side.spec, replicas=asked))
+
+    return difference.between(sized(_side(before)) if before else None, sized(after), ctx.domains)
 
 
 def _side(release: Release) -> Side:
