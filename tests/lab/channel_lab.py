@@ -23,6 +23,7 @@ from pierhead.agent.dot_pier import DotPier
 from pierhead.agent.endpoint import Node
 from pierhead.api import app
 from pierhead.boot import server
+from pierhead.client import socket
 from pierhead.control import builds, releases, tokens
 from pierhead.control.context import Context
 from pierhead.control.keyring import Keyring
@@ -286,8 +287,9 @@ class Cloud:
     @contextlib.asynccontextmanager
     async def watch(self, *words: str, instance: str = "", **query: str) -> AsyncIterator[Watch]:
         asked = [*(("command", word) for word in words), *query.items()]
-        async with self.api() as api, api.socket(f"/instances/{instance or self.instance}/exec", asked) as socket:
-            yield Watch(socket)
+        path = f"/instances/{instance or self.instance}/exec"
+        async with self.api() as api, socket.opened(api, path, asked) as opened:
+            yield Watch(opened)
 
     async def pier(self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
         mine = {key: value for key, value in os.environ.items() if not key.startswith("PIER_")}

@@ -278,6 +278,11 @@ async def drained(stream: Stream, seconds: float) -> int:
 
 async def test_logs_are_read_by_time_and_followed_into_later_releases(there: Cloud) -> None:
     await there.run("v4", "for i in 1 2 3; do echo v4-$i; done; sleep 1; echo v4-wrong >&2; exec sleep 600")
+
+    async def all_is_said() -> bool:
+        return "v4-wrong" in (await there.answer("logs", APP))[1]
+
+    await until(all_is_said, what="the last line of v4")
     process = await there.pier("logs", APP, "-f", "--json", "--since", "1h", "--tail", "3")
     assert process.stdout
     seen = [json.loads(await process.stdout.readline())["text"]]

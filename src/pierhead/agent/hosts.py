@@ -23,6 +23,7 @@ from pierhead.agent.stopping import Begin
 from pierhead.kit import clock, files
 from pierhead.model import host
 from pierhead.model.host import Service
+from pierhead.model.instance import HOST_PREFIX
 from pierhead.wire.consul.client import Consul
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class Hosts:
         log.log(
             logging.INFO if outcome.is_idle else logging.WARNING,
             "%s has left after %.2f s: %s.",
-            *(instance.removeprefix(host.INSTANCE_PREFIX), (clock.now() - since).total_seconds(), outcome.reason),
+            *(instance.removeprefix(HOST_PREFIX), (clock.now() - since).total_seconds(), outcome.reason),
         )
         self._is_over.add(instance)
         over(instance)
@@ -128,7 +129,7 @@ class Hosts:
 
     def _read(self) -> tuple[Found, frozenset[str]]:
         wishes = host_state.wishes(self._data)
-        asked = frozenset(f"{host.INSTANCE_PREFIX}{path.name}" for path in wishes.glob("[!.]*"))
+        asked = frozenset(f"{HOST_PREFIX}{path.name}" for path in wishes.glob("[!.]*"))
         return self._folder.look(), asked
 
     def _state(self, held: Callable[[str], Iterable[Held]], refused: Mapping[str, str]) -> dict[str, Any]:
@@ -145,7 +146,7 @@ class Hosts:
         address = (there.address if there else service.address if service else "") or ""
         port = there.port if there else service.port if service else 0
         return {
-            "name": instance.removeprefix(host.INSTANCE_PREFIX),
+            "name": instance.removeprefix(HOST_PREFIX),
             "service": service.service if service else there.service if there else "",
             "address": f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
             "state": self._word(instance, service, there),

@@ -31,8 +31,7 @@ from pierhead.kit import errors, tasks
 from pierhead.kit.backoff import Backoff
 from pierhead.kit.keyed import Keyed
 from pierhead.model import dot_pier
-from pierhead.model.host import is_host
-from pierhead.model.instance import Meta
+from pierhead.model.instance import Meta, is_host
 from pierhead.wire.consul.client import Consul
 from pierhead.wire.docker import events
 from pierhead.wire.docker.client import Engine

@@ -9,8 +9,7 @@ from pierhead.agent import foreign, health, own
 from pierhead.agent.endpoint import CRITICAL, PASSING, Endpoint, Held, Kind, Node
 from pierhead.agent.health import Health
 from pierhead.kit import errors
-from pierhead.model.host import is_host
-from pierhead.model.instance import Label, Meta
+from pierhead.model.instance import Label, Meta, is_host
 from pierhead.model.step import Plan, Step
 from pierhead.wire.docker.containers import Container
 

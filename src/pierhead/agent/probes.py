@@ -15,8 +15,7 @@ from pierhead.agent.endpoint import Endpoint, Kind, Probe
 from pierhead.agent.health import Answer
 from pierhead.agent.lines import Lines, Question
 from pierhead.kit import errors
-from pierhead.model.host import is_host
-from pierhead.model.instance import Meta
+from pierhead.model.instance import Meta, is_host
 from pierhead.wire.docker import exec
 from pierhead.wire.docker.client import Engine
 

@@ -11,7 +11,7 @@ import typer
 from pierhead.cli import console, progress, session
 from pierhead.client import Api
 from pierhead.kit import errors
-from pierhead.model.host import is_host
+from pierhead.model.instance import is_host
 
 app = typer.Typer()
 

@@ -13,23 +13,22 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import importlib
 import inspect
 import json
+import os
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from pierhead.cli import table as layout
 from pierhead.kit import clock, errors
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 EXIT_CODES: Mapping[type[errors.PierError], int] = {
     errors.Invalid: 2,
@@ -44,8 +43,10 @@ EXIT_CODES: Mapping[type[errors.PierError], int] = {
 """The first entry that an error is an instance of; 1 is left for whatever Python itself ends with."""
 
 INTERRUPTED = 130
-_PIPE_WIDTH = 1 << 14
-"""Lines that go into a pipe or a file are never wrapped."""
+
+_CODES: Mapping[str, int] = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+_SILENT = str.maketrans("", "", "\a\b\v\f\r")
+"""What would move the cursor, or ring, is left out of lines."""
 
 
 def exits(command: Callable[..., Any]) -> Callable[..., None]:
@@ -75,62 +76,68 @@ def exit_code(error: errors.PierError) -> int:
 def fail(error: errors.PierError, *, as_json: bool = False) -> None:
     """The message, each problem with its place, and the next step are on standard error."""
     if as_json:
-        _line(err, json.dumps({"error": errors.document(error)}, ensure_ascii=False))
+        _line(sys.stderr, json.dumps({"error": errors.document(error)}, ensure_ascii=False))
         return
-    _line(err, Text.assemble(("Error: ", "bold red"), error.message))
+    _line(sys.stderr, ("Error: ", "bold red"), (error.message, ""))
     for problem in error.problems:
         hint = f" ({problem.hint})" if problem.hint else ""
-        _line(err, Text.assemble("  ", (problem.place, "bold"), f": {problem.reason}{hint}"))
+        _line(sys.stderr, ("  ", ""), (problem.place, "bold"), (f": {problem.reason}{hint}", ""))
     if error.hint:
-        _line(err, Text(error.hint, style="cyan"))
+        _line(sys.stderr, (error.hint, "cyan"))
 
 
 def emit(value: Any, as_json: bool = False) -> None:
     """`value` is on standard output: as JSON, or a list of mappings as a table, a mapping as lines, else its text."""
     if as_json:
-        _line(out, json.dumps(value, default=plain, ensure_ascii=False, indent=2))
+        _line(sys.stdout, json.dumps(value, default=plain, ensure_ascii=False, indent=2))
     elif isinstance(value, Mapping):
         pairs([(str(key), item) for key, item in value.items()])
     elif isinstance(value, Sequence) and not isinstance(value, str):
         _emit_list(value)
     else:
-        _line(out, cell(value))
+        _line(sys.stdout, cell(value))
 
 
 def emit_line(value: Any) -> None:
     """`value` is one line of JSON on standard output: for answers that come one by one."""
-    _line(out, json.dumps(value, default=plain, ensure_ascii=False))
+    _line(sys.stdout, json.dumps(value, default=plain, ensure_ascii=False))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Rows under their column names, as wide as they are when standard output is no terminal."""
-    _draw(grid(columns, rows))
-
-
-def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """The same, to be drawn."""
-    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        drawn.add_row(*(Text(cell(value)) for value in row))
-    return drawn
+    """Rows under their column names; into a pipe or a file as wide as they are."""
+    head, *drawn = layout.lines([list(columns), *([cell(value) for value in row] for row in rows)], _width())
+    for line in head:
+        _line(sys.stdout, (line, "bold"))
+    for row in drawn:
+        for line in row:
+            _line(sys.stdout, line)
 
 
 def pairs(items: Sequence[tuple[str, Any]]) -> None:
     """One line per name and value, the values under each other."""
-    drawn = Table.grid(padding=(0, 2))
-    for name, value in items:
-        drawn.add_row(Text(name, style="bold"), Text(cell(value)))
-    _draw(drawn)
+    for row in layout.lines([[name, cell(value)] for name, value in items], _width()):
+        for line in row:
+            _line(sys.stdout, line)
 
 
 def say(text: str, *, style: str = "") -> None:
     """A line for the person, on standard output."""
-    _line(out, Text(text, style=style))
+    _line(sys.stdout, (text, style))
 
 
 def note(text: str, *, style: str = "") -> None:
     """A line about the work, on standard error, so that it never mixes with an answer."""
-    _line(err, Text(text, style=style))
+    _line(sys.stderr, (text, style))
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """A person looks at it, and what was written can be drawn over."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def drawing() -> Any:
+    """The module `cli.drawing`, for a terminal."""
+    return importlib.import_module("pierhead.cli.drawing")
 
 
 def cell(value: Any) -> str:
@@ -165,19 +172,26 @@ def _emit_list(values: Sequence[Any]) -> None:
         table(columns, [[value.get(column) for column in columns] for value in values])
         return
     for value in values:
-        _line(out, cell(value))
+        _line(sys.stdout, cell(value))
 
 
-def _draw(drawn: Table) -> None:
-    if out.is_terminal:
-        out.print(drawn)
-        return
-    wide = Console(highlight=False, width=_PIPE_WIDTH, color_system=None)
-    with wide.capture() as captured:
-        wide.print(drawn)
-    for line in captured.get().splitlines():
-        _line(out, line.rstrip())
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
 
 
-def _line(console: Console, text: str | Text) -> None:
-    console.print(text, soft_wrap=True, markup=False)
+def _line(stream: TextIO, *parts: str | tuple[str, str]) -> None:
+    """One line of texts, or of texts and their styles, is written and on its way."""
+    is_coloured = is_terminal(stream) and not os.environ.get("NO_COLOR")
+    told = [(part, "") if isinstance(part, str) else part for part in parts]
+    try:
+        stream.write("".join(_styled(text, style if is_coloured else "") for text, style in told) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what Python writes at its end
+        raise SystemExit(1) from None
+
+
+def _styled(text: str, style: str) -> str:
+    text = text.translate(_SILENT)
+    codes = ";".join(str(_CODES[name]) for name in style.split())
+    return f"\x1b[{codes}m{text}\x1b[0m" if codes and text else text

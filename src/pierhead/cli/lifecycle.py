@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -11,9 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from pierhead.boot import background, home, preflight, status, teardown
 from pierhead.boot.background import Start
@@ -144,9 +142,10 @@ def ago(then: datetime, now: datetime) -> str:
 @contextmanager
 def _progress() -> Iterator[Callable[[Whole], None]]:
     """What is told of a start is shown: drawn in place on a terminal, else one line for each change."""
-    if console.err.is_terminal:
-        with Live(console=console.err, transient=True) as live:
-            yield lambda whole: live.update(_drawn(whole.parts))
+    if console.is_terminal(sys.stderr):
+        drawing = console.drawing()
+        with drawing.live(answer=False) as live:
+            yield lambda whole: live.update(drawing.grid([], _rows(whole.parts)), refresh=True)
         return
     seen: dict[str, Status] = {}
 
@@ -161,11 +160,8 @@ def _progress() -> Iterator[Callable[[Whole], None]]:
     yield line
 
 
-def _drawn(parts: Sequence[Status]) -> Table:
-    drawn = Table.grid(padding=(0, 2))
-    for part in parts:
-        drawn.add_row(part.name, Text(part.state.value, style=_STYLES[part.state]), Text(part.problem or part.detail))
-    return drawn
+def _rows(parts: Sequence[Status]) -> list[list[str | tuple[str, str]]]:
+    return [[part.name, (part.state.value, _STYLES[part.state]), part.problem or part.detail] for part in parts]
 
 
 def _running(settings: Settings) -> list[Process]:

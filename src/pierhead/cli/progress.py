@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-from rich.status import Status
 
 from pierhead.cli import console
 from pierhead.client import Api
@@ -54,9 +53,9 @@ async def _show(events: AsyncIterator[dict[str, Any]], *, quiet: bool) -> None:
 
 
 @contextmanager
-def _spinner(*, quiet: bool) -> Iterator[Status | None]:
-    if quiet or not console.err.is_terminal:
+def _spinner(*, quiet: bool) -> Iterator[Any]:
+    if quiet or not console.is_terminal(sys.stderr):
         yield None
         return
-    with console.err.status("") as status:
+    with console.drawing().spinner() as status:
         yield status

@@ -50,7 +50,7 @@ async def promote(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: console.Json = False,
 ) -> None:
-    """Bring the image that one environment runs to another one, by digest, after showing all that differs."""
+    """Bring the image of one environment to another, after showing what differs."""
     body = {"source": source, "target": target}
     async with session.connected() as api:
         if not yes:

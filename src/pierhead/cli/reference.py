@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import Any
 
-import typer
 from typer.core import TyperGroup
 
 from pierhead.cli import main
@@ -17,15 +15,9 @@ def markdown() -> str:
     parts = ["# Commands", "", "Generated from the code. `pier COMMAND --help` says the same.", ""]
     parts.append("Exit codes are in [operations](../operations.md#exit-codes).")
     for name in [*main.COMMANDS, *main.GROUPS]:
-        module = importlib.import_module(f"pierhead.cli.{main.COMMANDS.get(name) or main.GROUPS[name]}")
-        command = _command(typer.main.get_command(module.app), name)
-        for path, one in _leaves(f"pier {name}", command):
+        for path, one in _leaves(f"pier {name}", main.find(name)):
             parts += ["", f"## {path}", "", " ".join((one.help or "").split()), "", *_parameters(one)]
     return "\n".join(parts).rstrip() + "\n"
-
-
-def _command(made: Any, name: str) -> Any:
-    return made.commands[name] if name in main.COMMANDS and isinstance(made, TyperGroup) else made
 
 
 def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:

@@ -32,7 +32,7 @@ async def run(
     no_tty: Annotated[bool, typer.Option("--no-tty", "-T", help="Never make a terminal.")] = False,
     as_json: console.Json = False,
 ) -> None:
-    """Run a command once, with image, config and secrets of what runs; it ends with you, and with its exit code.
+    """Run a command once, with image, config and secrets of what runs. Ends with its exit code.
 
     With --json what it writes is on standard error, and how it ended on standard output.
     """
@@ -62,7 +62,7 @@ async def runs(
     end: Annotated[bool, typer.Option("--end", help="End it.")] = False,
     as_json: console.Json = False,
 ) -> None:
-    """Show the commands that were run once, the newest first; one with the last lines that it wrote."""
+    """Show what was run once, the newest first; one with the last lines that it wrote."""
     if end and number is None:
         raise errors.Invalid("Name the run that shall end.", hint=f"`pier runs {app}` lists them.")
     async with session.connected() as api:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pierhead import client
+from pierhead.cli import console
 from pierhead.client import Api
 from pierhead.kit import errors
 from pierhead.settings import load
 
 _KEPT = Path("~/.config/pierhead/login.json")
+_WHICH = {"PIER_URL", "PIER_TOKEN", "PIER_HOME", "PIER_CONFIG", "PIER_API_ADDRESS", "PIER_API_PORT"}
+"""The variables that decide which server is asked, and as whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +31,15 @@ class Login:
 
 
 def login() -> Login:
-    """Raises: Denied (there is a server, and no token for it)."""
+    """Raises: Denied (there is a server, and no token for it), Invalid (a variable that nearly says which server)."""
+    environ = _meant(os.environ)
     if url := os.environ.get("PIER_URL", ""):
         return Login(url, _token_from_environment())
     kept = _KEPT.expanduser()
     if kept.exists():
         read = json.loads(kept.read_text())
         return Login(read["url"], os.environ.get("PIER_TOKEN") or read["token"])
-    return _local()
+    return _local(environ)
 
 
 def keep(url: str, token: str) -> Path:
@@ -62,8 +66,26 @@ async def connected() -> AsyncIterator[Api]:
         yield api
 
 
-def _local() -> Login:
-    settings = load.load(None, os.environ, {})
+def _meant(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables without those that mean nothing: a person is told of them, and the command goes on.
+
+    One that is nearly the name of what decides whom is asked is no such trifle. Raises: Invalid.
+    """
+    unknown = load.unknown(environ)
+    if wrong := {name: known for name, known in unknown.items() if known in _WHICH}:
+        raise errors.Invalid(
+            "It is not certain which server is meant.",
+            problems=[errors.Problem(name, f"is no variable, and {known} is one") for name, known in wrong.items()],
+            hint="Correct the name, or unset it.",
+        )
+    for name, known in unknown.items():
+        meant = f" Did you mean {known}?" if known else ""
+        console.note(f"{name} is no variable of Pierhead and changes nothing.{meant}", style="yellow")
+    return {name: text for name, text in environ.items() if name not in unknown}
+
+
+def _local(environ: Mapping[str, str]) -> Login:
+    settings = load.load(None, environ, {})
     if token := os.environ.get("PIER_TOKEN"):
         return Login(settings.api_url, token)
     file = settings.home / "token"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.live import Live
 
 from pierhead.cli import console, following, session
 
@@ -33,16 +33,17 @@ async def stats(
                 console.emit(uses, as_json)
             else:
                 console.table(_COLUMNS, [_row(use) for use in uses])
-        elif as_json or not console.out.is_terminal:
+        elif as_json or not console.is_terminal(sys.stdout):
             async for use in found:
                 console.emit_line(use)
         else:
             seen: dict[str, Mapping[str, Any]] = {}
-            with Live(console=console.out, auto_refresh=False) as live:
+            drawing = console.drawing()
+            with drawing.live(answer=True) as live:
                 async for use in found:
                     seen[use["instance"]] = use
                     rows = [_row(one) for one in sorted(_fresh(seen.values(), use["at"]), key=_order)]
-                    live.update(console.grid(_COLUMNS, rows), refresh=True)
+                    live.update(drawing.grid(_COLUMNS, rows), refresh=True)
 
 
 def _fresh(uses: Any, at: str) -> Sequence[Mapping[str, Any]]:

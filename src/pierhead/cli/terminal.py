@@ -20,7 +20,7 @@ from typing import TextIO
 
 import aiohttp
 
-from pierhead.client import Api, error_of
+from pierhead.client import Api, error_of, socket
 from pierhead.kit import errors, tasks
 from pierhead.kit.backoff import Backoff
 from pierhead.wire.channel import terminal
@@ -78,8 +78,8 @@ class _Watch:
         loop, backoff, deadline = asyncio.get_running_loop(), Backoff(limit=_RETRY), 0.0
         while True:
             try:
-                async with self._api.socket(self._path, self._asked()) as socket:
-                    await self._watch(socket)
+                async with socket.opened(self._api, self._path, self._asked()) as channel:
+                    await self._watch(channel)
                     return self._exit_code
             except errors.Unavailable as error:
                 is_new = isinstance(error, _CutOff)
@@ -94,33 +94,33 @@ class _Watch:
         resumed = [("session", self._session), ("output", str(self._shown))]
         return self._query + (resumed if self._session else [])
 
-    async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _watch(self, channel: aiohttp.ClientWebSocketResponse) -> None:
         """Until the command has ended. Raises: _CutOff, what the server says."""
         place: asyncio.Queue[int] = asyncio.Queue()
-        await tasks.unless(self._send(socket, place), self._show(socket, place))
+        await tasks.unless(self._send(channel, place), self._show(channel, place))
 
-    async def _send(self, socket: aiohttp.ClientWebSocketResponse, begin: asyncio.Queue[int]) -> None:
+    async def _send(self, channel: aiohttp.ClientWebSocketResponse, begin: asyncio.Queue[int]) -> None:
         """Until it is cancelled. The other end says first how much it has already."""
         place, is_end_told, told = await begin.get(), False, self._shown
         self._input.start()
         while True:
             for _, data in self._input.kept.after(place):
-                await socket.send_bytes(bytes([Said.INPUT]) + data)
+                await channel.send_bytes(bytes([Said.INPUT]) + data)
                 place += len(data)
             if self._input.has_ended and place == self._input.kept.end and not is_end_told:
                 is_end_told = True
-                await socket.send_bytes(bytes([Said.END_OF_INPUT]))
+                await channel.send_bytes(bytes([Said.END_OF_INPUT]))
             if self._is_resized:
                 self._is_resized = False
                 size = shutil.get_terminal_size()
-                await socket.send_bytes(terminal.message(Said.SIZE, rows=size.lines, columns=size.columns))
+                await channel.send_bytes(terminal.message(Said.SIZE, rows=size.lines, columns=size.columns))
             if self._shown - told >= _OUTPUT_STEP:
                 told = self._shown
-                await socket.send_bytes(terminal.message(Said.TAKEN, output=told))
+                await channel.send_bytes(terminal.message(Said.TAKEN, output=told))
             await self._news.wait()
 
-    async def _show(self, socket: aiohttp.ClientWebSocketResponse, begin: asyncio.Queue[int]) -> None:
-        async for message in socket:
+    async def _show(self, channel: aiohttp.ClientWebSocketResponse, begin: asyncio.Queue[int]) -> None:
+        async for message in channel:
             if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
                 continue
             kind, data = message.data[0], message.data[1:]

@@ -15,8 +15,7 @@ from pierhead.control.channels import Where
 from pierhead.control.context import Context
 from pierhead.kit import errors
 from pierhead.model import dot_pier, instance
-from pierhead.model.host import INSTANCE_PREFIX, is_host
-from pierhead.model.instance import Endpoint, Label, Meta, State
+from pierhead.model.instance import HOST_PREFIX, Endpoint, Label, Meta, State, is_host
 from pierhead.wire.consul import catalog, health
 from pierhead.wire.consul.records import Entry
 from pierhead.wire.docker import services, swarm, tasks
@@ -122,7 +121,7 @@ async def find(ctx: Context, name: str) -> Instance:
     """
     cloud, members = await cluster(ctx), await _members(ctx)
     everything = await _listed(ctx, cloud, members)
-    if name.startswith(INSTANCE_PREFIX) and any(one.id == name for one in everything):
+    if name.startswith(HOST_PREFIX) and any(one.id == name for one in everything):
         raise errors.Conflict(f"{name} is a program on a machine, not a container.", hint="Log in to that machine.")
     there = [one for one in everything if not is_host(one.id)]
     if found := [one for one in [*there, *_runs(cloud, members)] if one.id.startswith(name)]:
@@ -183,7 +182,7 @@ def on_machine(endpoint: Endpoint) -> Instance:
     """The instance that a host service is. Pure."""
     meta = endpoint.meta
     return Instance(
-        id=f"{INSTANCE_PREFIX}{endpoint.id}",
+        id=f"{HOST_PREFIX}{endpoint.id}",
         app=meta.get(Meta.APP, ""),
         environment=meta.get(Meta.ENVIRONMENT, ""),
         release=meta.get(Meta.RELEASE, ""),

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pierhead.model.app import Protocol
+from pierhead.model.instance import HOST_PREFIX
 
-INSTANCE_PREFIX = "host:"
-"""How the instance of a host service is named in the catalog's Meta: `host:<name>`. A container's id has no colon."""
 RELEASE = "host"
 """The release that a route's weights call a host service by, unless its file gives another."""
 PROBLEMS = "pier/agents/problem/"
@@ -59,9 +58,4 @@ class Service:
 
     @property
     def instance(self) -> str:
-        return f"{INSTANCE_PREFIX}{self.name}"
-
-
-def is_host(instance: str) -> bool:
-    """The instance is a host service, not a container."""
-    return instance.startswith(INSTANCE_PREFIX)
+        return f"{HOST_PREFIX}{self.name}"

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+HOST_PREFIX = "host:"
+"""How the instance of a host service is named in the catalog's Meta: `host:<name>`. A container's id has no colon."""
+
 
 class Label:
     """Labels that Pierhead writes on engine services and on their containers."""
@@ -98,6 +101,11 @@ class Endpoint:
     @property
     def release(self) -> str:
         return self.meta.get(Meta.RELEASE, "")
+
+
+def is_host(instance: str) -> bool:
+    """The instance is a host service, not a container."""
+    return instance.startswith(HOST_PREFIX)
 
 
 def state(statuses: Mapping[str, str], service_id: str) -> State:

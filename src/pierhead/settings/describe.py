@@ -103,7 +103,11 @@ def markdown() -> str:
     lines += [
         "comes before the settings file: the one named by `PIER_CONFIG`, else `pier.toml` in the data folder, else"
     ]
-    lines += ["`/etc/pierhead/pier.toml`. Unknown keys and unknown `PIER_*` variables are errors.", ""]
+    lines += ["`/etc/pierhead/pier.toml`. Unknown keys and unknown `PIER_*` variables are errors. A command that"]
+    lines += [
+        "only asks a server warns of a variable instead, unless it is nearly the name of one that says which server.",
+        "",
+    ]
     for section, text in sections().items():
         lines += [f"## [{section}]" if section else "## At the top of the file", "", text, ""]
         for setting in all_settings().values():

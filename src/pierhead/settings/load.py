@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from pierhead.settings.describe import Setting
 
 SYSTEM_FILE = Path("/etc/pierhead/pier.toml")
 FILE_NAME = "pier.toml"
+_PREFIX = "PIER_"
 
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]")
 
@@ -85,6 +87,18 @@ def settings(given: Mapping[str, Any]) -> Settings:
     return found
 
 
+def unknown(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables that begin as Pierhead's do and mean nothing, each with the one it is most like, if any."""
+    known = [*describe.VARIABLES, *(setting.variable for setting in describe.all_settings().values())]
+    like = {name.removeprefix(_PREFIX): name for name in known}
+    found = {}
+    for name in sorted(name for name, text in environ.items() if text and name.startswith(_PREFIX)):
+        if name not in known and not name.startswith(tuple(describe.PREFIXES)):
+            close = difflib.get_close_matches(name.removeprefix(_PREFIX), like, n=1)
+            found[name] = like[close[0]] if close else ""
+    return found
+
+
 def _from_file(path: Path, text: str, problems: list[Problem]) -> dict[str, Value]:
     try:
         document = tomllib.loads(text)
@@ -124,21 +138,15 @@ def _known(key: str, place: str, problems: list[Problem]) -> Setting | None:
 
 
 def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> dict[str, Value]:
-    variables = {setting.variable: setting for setting in describe.all_settings().values()}
+    wrong = [
+        Problem(name, "there is no such variable", f"did you mean {meant}?" if meant else "")
+        for name, meant in unknown(environ).items()
+    ]
     found: dict[str, Value] = {}
-    for name, text in sorted(environ.items()):
-        if (
-            not text
-            or not name.startswith("PIER_")
-            or name in describe.VARIABLES
-            or name.startswith(tuple(describe.PREFIXES))
-        ):
-            continue
-        if name not in variables:
-            hint = nearest(name, [*variables, *describe.VARIABLES])
-            problems.append(Problem(name, "there is no such variable", hint))
-            continue
-        _add(found, variables[name], text, name, problems)
+    for setting in describe.all_settings().values():
+        if text := environ.get(setting.variable):
+            _add(found, setting, text, setting.variable, wrong)
+    problems += sorted(wrong, key=lambda problem: problem.place)
     return found
 
 
