@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -17,11 +17,10 @@ from fastapi.responses import StreamingResponse
 from pierhead.api import auth, streams
 from pierhead.api import errors as api_errors
 from pierhead.api.auth import Ctx
-from pierhead.control import inspection, instances, logs, redaction, terminal
+from pierhead.control import inspection, instances, logs, terminal
 from pierhead.control.inspection import Use
 from pierhead.control.instances import Instance
 from pierhead.control.logs import LogLine
-from pierhead.control.redaction import Redactor
 from pierhead.control.sources import Problem
 from pierhead.control.terminal import Session, Size, Watched
 from pierhead.kit import clock, errors, tasks, units
@@ -65,7 +64,7 @@ async def read_logs(
     """
     wanted = logs.Wanted(follow, tail, _moment(since))
     found = await logs.lines(ctx, app, environment, wanted)
-    return streams.respond(_events(found, await redaction.of(ctx, app, environment)))
+    return streams.respond(_events(found))
 
 
 @router.get("/stats")
@@ -171,11 +170,9 @@ async def _fail(socket: WebSocket, error: errors.PierError) -> None:
 
 
 async def _events(
-    found: AsyncIterator[LogLine | Problem] | AsyncIterator[Use | Problem], redactor: Redactor | None = None
+    found: AsyncIterator[LogLine | Problem] | AsyncIterator[Use | Problem],
 ) -> AsyncIterator[str]:
     async for one in found:
-        if isinstance(one, LogLine) and redactor:
-            one = replace(one, text=redactor.text(one.text))
         yield streams.event(asdict(one), kind="problem" if isinstance(one, Problem) else "")
     yield streams.event({}, kind="end")
 

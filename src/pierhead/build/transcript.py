@@ -11,7 +11,6 @@ from pierhead.kit.tasks import Signal
 
 _MOST_CHARACTERS = 8 << 20
 """Of one build. What comes after is not kept, but for the last step's reason."""
-_LONGEST_LINE = 16 << 10
 
 
 class Transcript:
@@ -28,8 +27,7 @@ class Transcript:
         if self._left <= 0:
             return
         self._left -= len(text) + 1
-        shown = text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} … ({len(text)} characters)"
-        self._lines.append((step, shown))
+        self._lines.append((step, text))
         if self._left <= 0:
             self._lines.append((step, f"The log has more than {_MOST_CHARACTERS >> 20} MiB: the rest is not kept."))
         self._grew.set()

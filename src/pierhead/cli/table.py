@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 _GAP = 2
-_CONTROL = {number: None for number in (*range(32), *range(127, 160))} | {9: " "}
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160))) | {9: " "}
 """What would move the cursor is left out."""
 
 

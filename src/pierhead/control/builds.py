@@ -9,6 +9,7 @@ from pathlib import Path
 from pierhead import appfile
 from pierhead.control import redaction
 from pierhead.control.context import Context
+from pierhead.control.redaction import Redactor
 from pierhead.kit import errors
 from pierhead.model.app import NAME
 from pierhead.model.build import Build, BuildState
@@ -20,6 +21,7 @@ from pierhead.wire.git import repository
 UPLOAD = "upload:"
 """In front of the id of an uploaded bundle, where a build's source is otherwise a git URL."""
 _MOST_ATTEMPTS = 2
+_LONGEST_LINE = 16 << 10
 
 
 async def request(ctx: Context, app: str, environment: str, source: str, ref: str, *, author: str = "") -> Build:
@@ -118,12 +120,15 @@ async def note(ctx: Context, build_id: int, step: str, text: str) -> None:
 
 async def note_all(ctx: Context, build_id: int, lines: Sequence[tuple[str, str]]) -> None:
     """Lines of the build's log, each with its step, in one transaction. No secret of the app is in them."""
-    async with ctx.store.read() as db:
-        app = (await found(db, build_id)).app
-    redactor = await redaction.of(ctx, app)
+    redactor = await _redactor(ctx, build_id)
+    shown = [(step, _cut(redactor.text(text))) for step, text in lines]
     async with ctx.store.write() as db:
-        await journal.add_all(db, Subject.BUILD, build_id, [(step, redactor.text(text)) for step, text in lines])
+        await journal.add_all(db, Subject.BUILD, build_id, shown)
     ctx.journal_grew.set()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} … ({len(text)} characters)"
 
 
 async def steps(ctx: Context, build_id: int) -> Sequence[journal.Step]:
@@ -134,7 +139,9 @@ async def steps(ctx: Context, build_id: int) -> Sequence[journal.Step]:
 
 
 async def reported(ctx: Context, build_id: int, summary: str, xml: bytes) -> None:
-    """The JUnit report of the build's tests is kept with it."""
+    """The JUnit report of the build's tests is kept with it. No secret of the app is in it."""
+    redactor = await _redactor(ctx, build_id)
+    xml = redactor.text(xml.decode(errors="surrogateescape")).encode(errors="surrogateescape")
     async with ctx.store.write() as db:
         await reports.keep(db, build_id, summary, xml)
 
@@ -156,11 +163,18 @@ async def resolved(ctx: Context, build_id: int, commit: str, subject: str) -> No
 
 
 async def failed(ctx: Context, build_id: int, error: errors.PierError) -> None:
-    """The build has ended without an image."""
+    """The build has ended without an image. No secret of the app is in the reason."""
+    reason = (await _redactor(ctx, build_id)).text(str(error))
     async with ctx.store.write() as db:
-        if await builds.finish(db, build_id, BuildState.FAILED, reason=str(error)):
-            await journal.add(db, Subject.BUILD, build_id, "failed", str(error))
+        if await builds.finish(db, build_id, BuildState.FAILED, reason=reason):
+            await journal.add(db, Subject.BUILD, build_id, "failed", reason)
     _changed(ctx)
+
+
+async def _redactor(ctx: Context, build_id: int) -> Redactor:
+    async with ctx.store.read() as db:
+        app = (await found(db, build_id)).app
+    return await redaction.of(ctx, app)
 
 
 def _changed(ctx: Context) -> None:

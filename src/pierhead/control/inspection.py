@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from pierhead.control import instances, releases, sources
+from pierhead.control import instances, redaction, releases, sources
 from pierhead.control.context import Context
 from pierhead.control.sources import Following, Problem, Source
 from pierhead.kit import errors, tasks
@@ -39,11 +39,12 @@ async def inspect(ctx: Context, name: str) -> dict[str, Any]:
     """What the instance is, without any secret. Raises: NotFound, Invalid, Unavailable (its node is not connected)."""
     found = await instances.find(ctx, name)
     body = {"kind": "inspection", "container": found.id, "secrets": await _secrets(ctx, found)}
+    redactor = await redaction.of(ctx, found.app, found.environment)
     async with aclosing(objects.received(await ctx.channels.open(found.where, body))) as answer:
         async for value in answer:
             return {"app": found.app, "environment": found.environment, "release": found.release} | {
                 "node": found.node,
-                **value,
+                **redactor.document(value),
             }
     raise errors.Broken(f"The agent of {found.node} said nothing about {name}.")
 

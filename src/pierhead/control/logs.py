@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from pierhead.control import apps, instances, redaction, sources
 from pierhead.control.context import Context
+from pierhead.control.redaction import Redactor
 from pierhead.control.sources import Following, Problem, Source
 from pierhead.kit import clock, errors
 from pierhead.wire.channel import objects
@@ -57,13 +58,14 @@ class _Place:
 async def lines(ctx: Context, app: str, environment: str, wanted: Wanted) -> AsyncIterator[LogLine | Problem]:
     """The last lines of every instance of the app there in the order of their time, or what comes as it comes.
 
+    No secret of the app is in them.
     Raises: NotFound, Unavailable (of none of the instances anything can be known).
     """
     await apps.place(ctx, app, environment)
     if wanted.follow:
-        return _followed(ctx, app, environment, wanted)
+        return _shown(ctx, app, environment, _followed(ctx, app, environment, wanted))
     there = await sources.found(ctx, app, environment)
-    return await _past(ctx, there, wanted, _PATIENCE)
+    return _shown(ctx, app, environment, await _past(ctx, there, wanted, _PATIENCE))
 
 
 async def last(ctx: Context, service: Service, count: int) -> list[str]:
@@ -90,6 +92,21 @@ async def tail(ctx: Context, service: Service, count: int) -> list[str]:
         raise errors.Unavailable("What the containers wrote was not told in time.") from error
     redactor = await redaction.of(ctx, app, environment)
     return [redactor.text(text) for text in texts[-count:]]
+
+
+async def _shown(
+    ctx: Context, app: str, environment: str, found: AsyncIterator[LogLine | Problem]
+) -> AsyncIterator[LogLine | Problem]:
+    """Without secrets. An instance that is new may have been delivered what nobody knew when the first one was read."""
+    known: set[str] = set()
+    redactor = Redactor()
+    async for one in found:
+        if isinstance(one, LogLine):
+            if one.instance not in known:
+                known.add(one.instance)
+                redactor = await redaction.of(ctx, app, environment)
+            one = replace(one, text=redactor.text(one.text))
+        yield one
 
 
 # What is there

@@ -93,7 +93,7 @@ async def test_what_no_key_opens_stays_and_is_told(kept: Context) -> None:
     assert await secrets.reveal(kept, "notes", "dev", "KEY", 1) == b"y"
     with pytest.raises(errors.Broken, match="cannot be opened"):
         await secrets.reveal(kept, "notes", "dev", "LOST", 1)
-    assert (await redaction.of(kept, "notes")).pairs == ()
+    assert (await redaction.of(kept, "notes")).values == ()
 
 
 async def test_gateways_get_the_key_of_certificates_before_it_is_taken(kept: Context) -> None:

@@ -12,6 +12,11 @@ from pierhead.wire.docker.client import Engine
 from pierhead.wire.docker.frames import Frame
 from pierhead.wire.docker.moments import moment
 
+_PIECE = 16 << 10
+"""Bytes after which the engine cuts a line."""
+_LONGEST = 1 << 20
+"""Bytes of a line that are put together again at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -20,7 +25,7 @@ class Line:
     is_error: bool
     """It is of standard error; never for a container with a terminal."""
     text: str
-    """Without its end. The engine cuts a line that is longer than 16 KiB."""
+    """Without its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,27 @@ async def lines(engine: Engine, container: str, wanted: Wanted, *, tty: bool) ->
         "since": _epoch(wanted.since) if wanted.since else "0",
     }
     async with engine.stream("GET", f"/containers/{container}/logs", query) as response:
-        async for frame in _raw(response.content) if tty else frames.frames(response.content):
-            at, _, text = frame.data.decode(errors="replace").partition(" ")
-            yield Line(at, frame.is_error, text.rstrip("\r\n"))
+        async for line in whole(_raw(response.content) if tty else frames.frames(response.content)):
+            yield line
+
+
+async def whole(found: AsyncIterator[Frame]) -> AsyncIterator[Line]:
+    """Lines as they were written. The engine cuts a long one into pieces, each with a moment of its own."""
+    begun: dict[bool, tuple[str, bytes]] = {}
+    async for frame in found:
+        began, _, piece = frame.data.partition(b" ")
+        at, before = begun.pop(frame.is_error, (began.decode(), b""))
+        text = before + piece
+        if len(piece) >= _PIECE and not piece.endswith(b"\n") and len(text) < _LONGEST:
+            begun[frame.is_error] = at, text
+        else:
+            yield _line(at, frame.is_error, text)
+    for is_error, (at, text) in begun.items():
+        yield _line(at, is_error, text)
+
+
+def _line(at: str, is_error: bool, text: bytes) -> Line:
+    return Line(at, is_error, text.decode(errors="replace").rstrip("\r\n"))
 
 
 async def _raw(stream: aiohttp.StreamReader) -> AsyncIterator[Frame]:
