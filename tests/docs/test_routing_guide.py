@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -53,11 +54,7 @@ def test_a_command_of_the_guide_is_there_with_its_parameters(text: str) -> None:
 
 
 def _parse(words: list[str]) -> None:
-    command = get_command(main.app)
-    context = typer.Context(command, info_name="pier")
+    command: Any = get_command(main.app)
     while words and not words[0].startswith("-") and isinstance(command, typer.core.TyperGroup):
-        found = command.get_command(context, words[0])
-        assert found is not None, words
-        command, words = found, words[1:]
-        context = typer.Context(command, info_name=words[0] if words else "")
-    command.parse_args(context, list(words))
+        _, command, words = command.resolve_command(typer.Context(command), list(words))
+    command.parse_args(typer.Context(command), list(words))
