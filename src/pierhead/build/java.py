@@ -15,8 +15,12 @@ READ = ("pom.xml",)
 _BUILT = re.compile(r"(?:target/|build/libs/)?[^/]+\.(?:jar|war)")
 _NOT_RUN = re.compile(r"(-sources|-javadoc|-tests|-plain)\.jar$|^original-")
 _LOCAL = "/opt/maven"
-_OFFLINE = f"mvn -B -q -ntp -Dmaven.repo.local={_LOCAL} dependency:go-offline"
-_PACKAGE = f"mvn -B -ntp -Dmaven.repo.local={_LOCAL} -DskipTests package"
+_MAVEN = f"mvn -B -ntp -Dmaven.repo.local={_LOCAL}"
+_PACKAGE = f"{_MAVEN} -DskipTests package"
+_FETCH = f"""\
+mkdir -p {_LOCAL}
+{_PACKAGE} -q || {_MAVEN} -q dependency:go-offline || echo 'not all could be fetched before: Maven fetches the rest'"""
+"""To package nothing fetches the plugins too, and what they load; `go-offline` leaves out most of that."""
 _KEEP = f"""\
 set -- $(ls target/*.jar target/*.war 2>/dev/null | grep -v -E '(-sources|-javadoc|-tests)[.]jar$|/original-' || true)
 test $# = 1 || {{ echo "Maven must make one jar or war in target, and there is: ${{*:-none}}" >&2; exit 1; }}
@@ -58,5 +62,4 @@ def _script(spec: BuildSpec) -> str:
 def _dependencies(files: Files) -> Dependencies:
     """Maven's repository, for this pom.xml: it is not in the image."""
     inputs = {"pom.xml": files.contents.get("pom.xml", b"")}
-    script = f"mkdir -p {_LOCAL}\n{_OFFLINE} || echo 'not all could be fetched before: Maven fetches the rest'"
-    return Dependencies("pom.xml", inputs, script, _LOCAL, "java-build", is_in_image=False)
+    return Dependencies("pom.xml", inputs, _FETCH, _LOCAL, "java-build", is_in_image=False)
