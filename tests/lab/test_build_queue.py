@@ -139,6 +139,19 @@ async def test_what_nobody_can_go_back_to_is_removed_and_nothing_else(place: Pla
             pass
 
 
+async def test_nothing_is_built_that_a_node_could_not_read(place: Place) -> None:
+    version = str((await place.ctx.engine.get("/version"))["Version"])
+    async with place.working(compression="zstd"):
+        ended = await place.ended(await place.queue("packed", "echo one"))
+    if int(version.partition(".")[0]) < 23:
+        assert (ended.state, ended.image) == (BuildState.FAILED, "")
+        assert f" has {version}" in ended.reason
+        assert "set build.compression to gzip" in ended.reason
+    else:
+        async for _ in images.pull(place.ctx.engine, ended.image):
+            pass
+
+
 async def test_nothing_is_built_on_a_disk_that_is_nearly_full(place: Place) -> None:
     async with place.working(least_free_bytes=1 << 60):
         refused = await place.ended(await place.queue("full", "echo one"))

@@ -26,15 +26,16 @@ _NEEDS_COMPILER = re.compile(
 async def ensure(place: Kitchen, wanted: Dependencies) -> tuple[Layer, bool]:
     """The layer, in the registry's cache; and whether it was there before. Raises: Failed, Unavailable."""
     builder = await base.obtain(place, wanted.builder)
-    key = wanted.key(builder.digest)
+    key = place.named(wanted.key(builder.digest))
     if found := await cache.find(place.registry, key):
         await place.log(STEP, f"the same {wanted.lock} as before ({key[:10]})")
         return found, True
     await place.log(STEP, f"installed once for this {wanted.lock} ({key[:10]})")
     raw = await _install(place, wanted, builder.reference)
     parent = wanted.result.strip("/").rpartition("/")[0]
-    target = place.folder / f"{key}.tar.gz"
-    made = await asyncio.to_thread(layer.normalised, raw, target, lambda name: f"{parent}/{name}", 0)
+    target = place.folder / f"{key}.layer"
+    rename = f"{parent}/{{}}".format
+    made = await asyncio.to_thread(layer.normalised, raw, target, rename, 0, place.compression)
     await asyncio.to_thread(raw.unlink)
     await cache.keep(place.registry, key, made)
     return made.layer, False

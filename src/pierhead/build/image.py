@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pierhead.build import base, cache, code, dependencies, dockerfile, layer, recipe, source, trial
 from pierhead.build.base import Base
+from pierhead.build.compression import GZIP
 from pierhead.build.ingredients import FOLDER, Files, Recipe
 from pierhead.build.kitchen import Kitchen, Limits, Log
 from pierhead.build.layer import Config, Layer
@@ -43,6 +44,8 @@ class Request:
     """What `spec.secrets` names."""
     owner: str = ""
     """Who builds: on every container, so that what a server that died left behind is found."""
+    compression: str = GZIP
+    """Of the layers that are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,9 @@ async def build_and_push(request: Request, log: Log) -> Image:
         await log("recipe", line)
     with tempfile.TemporaryDirectory(prefix="pier-build-") as folder:
         async with Registry(request.registry) as registry:
-            place = Kitchen(request.engine, registry, request.limits, log, Path(folder), request.owner)
+            place = Kitchen(
+                request.engine, registry, request.limits, log, Path(folder), request.owner, request.compression
+            )
             if chosen.kind == "dockerfile":
                 return await _by_dockerfile(place, request, tree)
             return await _assemble(place, request, chosen, tree)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pierhead.build import sources
+from pierhead.build.compression import GZIP
 from pierhead.kit import errors
 from pierhead.wire.docker import containers, images, networks
 from pierhead.wire.docker.client import Engine
@@ -55,6 +56,8 @@ class Kitchen:
     folder: Path
     """For files on their way; gone when the build has ended."""
     owner: str = ""
+    compression: str = GZIP
+    """Of the layers that are made here; bases stay as they are."""
 
     @property
     def credentials(self) -> images.Credentials | None:
@@ -62,6 +65,10 @@ class Kitchen:
         access = self.registry.access
         account = access.account
         return images.Credentials(account.username, account.password, access.host) if account else None
+
+    def named(self, key: str) -> str:
+        """What a layer that was made from what `key` says is kept under."""
+        return key if self.compression == GZIP else f"{key}-{self.compression}"
 
     def known_to(self, image: str) -> images.Credentials | None:
         """The same for an image of the registry; nobody else is told."""

@@ -6,20 +6,17 @@ import asyncio
 import hashlib
 import os
 import tarfile
-import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from pierhead.build import compression
+from pierhead.build.compression import GZIP
 from pierhead.kit import clock
 from pierhead.wire.oci import client as oci
 
-_LEVEL = 1
-"""Of gzip. Engines before 23 read no zstd; and a layer of code is small."""
-_GZIP = 31
-"""zlib's word for a gzip header: without a name and without a time."""
 _PIECE_BYTES = 1 << 20
 _INHERITED = ("User", "Entrypoint", "StopSignal", "Volumes")
 """What of a base's configuration holds in an image on it, beside its variables and its command."""
@@ -32,6 +29,8 @@ class Layer:
     diff_id: str
     """Of the tar itself, as the image's configuration names it."""
     size: int
+    compression: str = GZIP
+    """Empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,10 @@ class Config:
 class Writer:
     """A compressed tar on its way into a file. Equal tars give equal files."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, kind: str = GZIP) -> None:
+        self._path, self._kind = path, kind
         self._file = path.open("wb")
-        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._compressor = compression.compressor(kind)
         self._plain, self._packed, self._size = hashlib.sha256(), hashlib.sha256(), 0
 
     def write(self, data: bytes) -> None:
@@ -72,8 +71,8 @@ class Writer:
         """The file is whole."""
         self._add(self._compressor.flush())
         self._file.close()
-        made = Layer(f"sha256:{self._packed.hexdigest()}", f"sha256:{self._plain.hexdigest()}", self._size)
-        return Packed(made, self._path)
+        packed_, plain = (f"sha256:{one.hexdigest()}" for one in (self._packed, self._plain))
+        return Packed(Layer(packed_, plain, self._size, self._kind), self._path)
 
     def _add(self, data: bytes) -> None:
         self._packed.update(data)
@@ -81,9 +80,9 @@ class Writer:
         self._file.write(data)
 
 
-async def written(path: Path, pieces: AsyncIterator[bytes]) -> Packed:
+async def written(path: Path, pieces: AsyncIterator[bytes], kind: str = GZIP) -> Packed:
     """The layer of the tar that `pieces` are, compressed in `path`. Compresses while the next piece is made."""
-    loop, writer = asyncio.get_running_loop(), Writer(path)
+    loop, writer = asyncio.get_running_loop(), Writer(path, kind)
     busy: asyncio.Future[None] | None = None
     try:
         async for piece in pieces:
@@ -96,9 +95,9 @@ async def written(path: Path, pieces: AsyncIterator[bytes]) -> Packed:
     return await asyncio.to_thread(writer.close)
 
 
-def packed(tar: bytes, path: Path) -> Packed:
+def packed(tar: bytes, path: Path, kind: str = GZIP) -> Packed:
     """The layer of a tar that is in memory, compressed in `path`. Blocks."""
-    writer = Writer(path)
+    writer = Writer(path, kind)
     writer.write(tar)
     return writer.close()
 
@@ -112,12 +111,14 @@ def copied(source: Path, target: Path) -> Packed:
     return writer.close()
 
 
-def normalised(source: Path, target: Path, rename: Callable[[str], str | None], seconds: int) -> Packed:
+def normalised(
+    source: Path, target: Path, rename: Callable[[str], str | None], seconds: int, kind: str = GZIP
+) -> Packed:
     """The layer of the tar `source`: the members that `rename` has a name for, sorted, of root, all of one time.
 
     `source` may be compressed. Blocks.
     """
-    writer = Writer(target)
+    writer = Writer(target, kind)
     with tarfile.open(source, errors="surrogateescape") as tar:
         found = [(name, member) for member in tar if (name := rename(member.name))]
         for name, member in sorted(found, key=lambda pair: (pair[1].islnk(), pair[0])):  # a link after what it names
@@ -187,19 +188,28 @@ def config(how: Config, layers: Sequence[Layer], created: datetime, base: Mappin
 
 
 def manifest(config_: bytes, layers: Sequence[Layer]) -> dict[str, Any]:
-    """The manifest that joins them."""
+    """The manifest that joins them: Docker's own, which says gzip and nothing else, or that of OCI."""
+    is_plain = all(layer.compression == GZIP for layer in layers)
+    kinds = (oci.MANIFEST, oci.CONFIG) if is_plain else (oci.OCI_MANIFEST, oci.OCI_CONFIG)
     return {
         "schemaVersion": 2,
-        "mediaType": oci.MANIFEST,
-        "config": {"mediaType": oci.CONFIG, "digest": oci.digest(config_), "size": len(config_)},
-        "layers": [{"mediaType": oci.LAYER, "digest": layer.digest, "size": layer.size} for layer in layers],
+        "mediaType": kinds[0],
+        "config": {"mediaType": kinds[1], "digest": oci.digest(config_), "size": len(config_)},
+        "layers": [
+            {"mediaType": oci.LAYER if is_plain else _type(layer), "digest": layer.digest, "size": layer.size}
+            for layer in layers
+        ],
     }
+
+
+def _type(layer: Layer) -> str:
+    return f"{oci.OCI_LAYER}+{layer.compression}" if layer.compression else oci.OCI_LAYER
 
 
 def read(manifest_: Mapping[str, Any], config_: Mapping[str, Any]) -> list[Layer]:
     """The layers of an image that is in a registry."""
     diff_ids = config_["rootfs"]["diff_ids"]
     return [
-        Layer(layer["digest"], diff_id, layer["size"])
+        Layer(layer["digest"], diff_id, layer["size"], compression.of_media_type(layer["mediaType"]))
         for layer, diff_id in zip(manifest_["layers"], diff_ids, strict=True)
     ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pierhead import appfile
-from pierhead.build import image, kitchen, source, started
+from pierhead.build import compression, image, kitchen, source, started
 from pierhead.build.source import Commit
 from pierhead.build.transcript import Transcript
 from pierhead.control import accesses, builds, environments, registry, releases, secrets
@@ -20,6 +20,7 @@ from pierhead.model.app import Spec
 from pierhead.model.build import Build, BuildState
 from pierhead.model.environment import STANDARD
 from pierhead.store.releases import Image
+from pierhead.wire.docker import swarm
 
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN = timedelta(seconds=5)
@@ -131,6 +132,7 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
         source="" if build.source.startswith(builds.UPLOAD) else build.source,
         secrets=await secrets.for_build(ctx, build.app, build.environment or STANDARD[0], spec.build.secrets),
         owner=ctx.owner,
+        compression=await _compression(ctx),
     )
     made = await image.build_and_push(request, log)
     if outcome := await image.tried(request, made, log):
@@ -143,6 +145,15 @@ async def _build(ctx: Context, build: Build, transcript: Transcript) -> None:
     await transcript.flush()
     found = Image(made.reference, commit.id, commit.subject, file, config)
     await releases.propose(ctx, build, spec, found)
+
+
+async def _compression(ctx: Context) -> str:
+    """The one that the settings say, which every node's engine reads. Raises: Conflict, Unavailable."""
+    told = ctx.settings.build.compression
+    if told != compression.GZIP:
+        found = await swarm.nodes(ctx.engine)
+        compression.require(told, {node.host_name: node.engine_version for node in found})
+    return told
 
 
 async def _room(ctx: Context, transcript: Transcript) -> None:

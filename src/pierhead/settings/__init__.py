@@ -230,6 +230,9 @@ class Build:
     """When the disk of the data folder has less left, every build's log says so."""
     least_free_bytes: int = 1 << 30
     """When it has less left, builds are refused, so that what runs goes on."""
+    compression: str = "gzip"
+    """Of the layers of images: `gzip`, which all engines read, or `zstd`, which is unpacked faster and needs engine 23
+    or newer on every node: builds are refused while one is older. Base images and what Dockerfiles make stay gzip."""
     repository_bytes: int = 2 << 30
     """A repository that has more, with its history, is not built; nor is a commit whose files have more."""
 

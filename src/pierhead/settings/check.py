@@ -15,6 +15,7 @@ from pierhead.settings import values
 _CHOICES: Mapping[str, Sequence[str]] = {
     "engine.start": ("auto", "never"),
     "catalog.mode": ("embedded", "consul"),
+    "build.compression": ("gzip", "zstd"),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
 }
 _OPTIONAL_PORTS = ("gateway.https_port",)

@@ -1,4 +1,4 @@
-"""A build in a process of its own, as on another machine: `build_alone WORK BARE REGISTRY UID`.
+"""A build in a process of its own, as on another machine: `build_alone WORK BARE REGISTRY UID COMPRESSION`.
 
 Prints the digest of the image of what is on `main` of WORK, which is built on the image `tiny:1` of that registry.
 """
@@ -21,14 +21,16 @@ URL = "https://ada:token@git.example.com/team/alone.git"
 """Where the commit is said to be from."""
 
 
-async def main(work: str, bare: str, registry: str, uid: str) -> None:
+async def main(work: str, bare: str, registry: str, uid: str, compression: str) -> None:
     await asyncio.to_thread(_known_before)
     os.setgid(int(uid))  # only now: another user may not be able to read this Python
     os.setuid(int(uid))
     commit = await source.fetch(Path(bare), work, "main")
     engine = Engine("unix:///nowhere")  # none is needed
     spec, limits = BuildSpec(base="tiny:1"), Limits(1, 1 << 30)
-    request = Request("alone", commit, Path(bare), spec, Access(registry), engine, limits, source=URL)
+    request = Request(
+        "alone", commit, Path(bare), spec, Access(registry), engine, limits, source=URL, compression=compression
+    )
     made = await image.build_and_push(request, _unheard)
     sys.stdout.write(made.reference.partition("@")[2])
 

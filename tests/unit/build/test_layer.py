@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from pierhead.build import layer
+import pytest
+
+from pierhead.build import compression, layer
 from pierhead.build.layer import Config, Layer
 from pierhead.kit import clock
+from pierhead.wire.oci import client as oci
 
 
 def tar(path: Path, *members: tarfile.TarInfo, content: bytes = b"x") -> Path:
@@ -62,17 +66,31 @@ def test_links_keep_where_they_lead_and_what_is_not_wanted_is_left_out(tmp_path:
         }
 
 
-async def test_a_stream_and_a_whole_tar_make_the_same_layer(tmp_path: Path) -> None:
-    data = bytes(range(256)) * 5000
+@pytest.mark.parametrize("kind", [compression.GZIP, compression.ZSTD])
+async def test_a_stream_and_a_whole_tar_make_the_same_layer(tmp_path: Path, kind: str) -> None:
+    data = random.Random(1).randbytes(1_000_000) + bytes(range(256)) * 5000
 
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(data), 100_000):
             yield data[start : start + 100_000]
 
-    streamed = await layer.written(tmp_path / "1", pieces())
-    whole = layer.packed(data, tmp_path / "2")
+    streamed = await layer.written(tmp_path / "1", pieces(), kind)
+    whole = layer.packed(data, tmp_path / "2", kind)
     assert streamed.layer == whole.layer
+    assert streamed.layer.compression == kind
     assert streamed.layer.size == (tmp_path / "1").stat().st_size
+    if kind == compression.ZSTD:
+        assert b"".join([piece async for piece in compression.unpacked(tmp_path / "1")]) == data
+
+
+def test_a_layer_stays_as_its_base_has_it() -> None:
+    types = [oci.LAYER, f"{oci.OCI_LAYER}+gzip", f"{oci.OCI_LAYER}+zstd", oci.OCI_LAYER]
+    described = [{"mediaType": name, "digest": f"sha256:{name}", "size": 1} for name in types]
+    found = layer.read({"layers": described}, {"rootfs": {"diff_ids": ["a", "b", "c", "d"]}})
+    assert [one.compression for one in found] == ["gzip", "gzip", "zstd", ""]
+    made = layer.manifest(b"{}", found)
+    assert [one["mediaType"] for one in made["layers"]] == [types[1], *types[1:]]
+    assert layer.manifest(b"{}", found[:2])["mediaType"] == oci.MANIFEST
 
 
 def test_the_configuration_adds_to_its_base() -> None:

@@ -36,6 +36,8 @@ class Node:
     updated_at: datetime
     resources: Share
     """All that it has."""
+    engine_version: str
+    """`20.10.24`; empty: not known."""
     raw: Mapping[str, Any]
 
 
@@ -77,10 +79,10 @@ async def use(engine: Engine, node: Node, availability: str, labels: Mapping[str
 
 
 def _read(value: Mapping[str, Any]) -> Node:
-    spec, status = value["Spec"], value.get("Status") or {}
+    spec, status, told = value["Spec"], value.get("Status") or {}, value.get("Description") or {}
     return Node(
         id=value["ID"],
-        host_name=(value.get("Description") or {}).get("Hostname") or "",
+        host_name=told.get("Hostname") or "",
         role=spec["Role"],
         availability=spec["Availability"],
         state=status.get("State") or "unknown",
@@ -88,6 +90,7 @@ def _read(value: Mapping[str, Any]) -> Node:
         version=value["Version"]["Index"],
         labels=spec.get("Labels") or {},
         updated_at=moment(value["UpdatedAt"]),
-        resources=share((value.get("Description") or {}).get("Resources") or {}),
+        resources=share(told.get("Resources") or {}),
+        engine_version=(told.get("Engine") or {}).get("EngineVersion") or "",
         raw=value,
     )

@@ -25,6 +25,10 @@ from pierhead.wire.oci.access import HINT, Access, Entrance
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+"""Behind a plus the compression: `+gzip`, `+zstd`."""
 CHUNK_BYTES = 32 << 20
 """Larger blobs are sent in pieces of that size."""
 _PIECE_BYTES = 1 << 20
@@ -32,7 +36,7 @@ _CLEAN_UP_SECONDS = 10
 _READS = ("GET", "HEAD")
 _READ_ONLY = "It is for reading only, most likely while its garbage is collected: try again in a minute."
 _BYTES = {"Content-Type": "application/octet-stream"}
-_ACCEPT = f"{MANIFEST}, application/vnd.oci.image.manifest.v1+json"
+_ACCEPT = f"{MANIFEST}, {OCI_MANIFEST}"
 
 
 class ReadOnly(errors.Unavailable):
