@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import groupby
 
-from pierhead.catalog.endpoints import changes, routes, stubs
+from pierhead.catalog.endpoints import routes, stubs
 from pierhead.catalog.endpoints.routes import Methods
 
 _HEAD = """# The Consul HTTP API, as the embedded catalog answers it
@@ -37,6 +37,8 @@ _PARAMETERS: Mapping[str, str] = {
     "/v1/health/checks/": "waits; `filter`, `near`, `node-meta`",
     "/v1/health/node/": "waits; `filter`",
     "/v1/health/state/": "waits; `filter`, `near`, `node-meta`",
+    "/v1/pierhead/changes": "Pierhead's own: which services changed since an index",
+    "/v1/pierhead/services": "Pierhead's own: several services in one answer; `name` (repeated)",
     "/v1/kv/": "GET waits; `recurse`, `keys`, `separator`, `raw`. PUT: `cas`, `flags`, `acquire`, `release`. "
     "DELETE: `recurse`, `cas`",
     "/v1/session/info/": "waits",
@@ -65,7 +67,5 @@ def _noun(path: str) -> str:
 
 def _remark(path: str, methods: Methods) -> str:
     modules = {endpoint.__module__ for endpoint in methods.values()}
-    if modules == {changes.__name__}:
-        return "Pierhead's own: which services changed since an index"
     is_stub = modules == {stubs.__name__} and not path.startswith(("/v1/status", "/v1/operator", "/v1/coordinate"))
     return "as without it" if is_stub and path != "/" else _PARAMETERS.get(path, "")

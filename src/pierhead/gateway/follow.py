@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 
 from pierhead.gateway import brake, observe
@@ -22,9 +22,13 @@ from pierhead.wire.consul.client import Consul
 log = logging.getLogger(__name__)
 
 PARALLEL = 4
-"""Services that are fetched at once."""
+"""Requests for services at once."""
+TOGETHER = 8
+"""Services that one request asks for, where the catalog answers several: few, so that it is not kept from others."""
 CONNECTIONS = PARALLEL + 5
 """All that ever connect: with those, four watches and the registration."""
+PATIENCE = timedelta(seconds=15)
+"""With an answer, which may be large while the machine is busy."""
 BATCH = 256
 SLOW_RESYNC = timedelta(minutes=10)
 """How often every service is fetched although nothing told of a change."""
@@ -82,6 +86,8 @@ class _Stale:
         self.unchecked: set[str] = set()
         """Services some instance of which has no check."""
         self._spelled: dict[str, str] = {}
+        self.together = TOGETHER
+        """How many are asked for by one request: 1 once the catalog turned out to be one that answers no more."""
 
     def add(self, names: Iterable[str]) -> None:
         for name in names:
@@ -167,6 +173,7 @@ async def _watch_names(client: Consul, known: Known, stale: _Stale) -> None:
 async def _all_names(client: Consul, known: Known) -> set[str]:
     """Those of the catalog, which may ask for routes, and those that routes lead to."""
     found, _ = await catalog.services(client)
+    known.listed(found)
     return {*found, *known.services}
 
 
@@ -194,49 +201,58 @@ async def _resync(client: Consul, known: Known, stale: _Stale) -> None:
 
 
 async def _fetch(client: Consul, known: Known, stale: _Stale) -> None:
-    pending: list[str] = []
-
     async def once() -> None:
-        if not pending:
-            await stale.signal.wait()
-            pending.extend(stale.take(BATCH))
-        await _fetch_all(client, known, stale, pending)
-        pending.clear()
+        await stale.signal.wait()
+        await _fetch_all(client, known, stale, stale.take(BATCH))
 
     await _repeat(once, known)
 
 
-async def _fetch_all(client: Consul, known: Known, stale: _Stale, names: Iterable[str]) -> None:
-    found: dict[str, tuple[Endpoint, ...]] = {}
-    indexes = [0]
+async def _fetch_all(client: Consul, known: Known, stale: _Stale, names: Sequence[str]) -> None:
+    """What the catalog says of these services is known. Those that it did not tell are still stale.
+
+    Raises: what the first failure was.
+    """
+    found: dict[str, observe.Seen] = {}
     gate = asyncio.Semaphore(PARALLEL)
 
-    async def one(name: str) -> None:
+    async def some(part: Sequence[str]) -> None:
         async with gate:
-            seen = await observe.endpoints(client, name)
-        indexes.append(seen.index)
-        found[name] = seen.endpoints
-        (stale.unchecked.discard if seen.is_checked else stale.unchecked.add)(name)
+            found.update(await _ask(client, stale, part))
 
     try:
         async with asyncio.TaskGroup() as group:
-            for name in names:
-                group.create_task(one(name))
+            for begin in range(0, len(names), stale.together):
+                group.create_task(some(names[begin : begin + stale.together]))
     except* errors.PierError as failures:
         raise failures.exceptions[0] from None
     finally:
-        _take_in(known, found, max(indexes))
+        for name, seen in found.items():
+            (stale.unchecked.discard if seen.is_checked else stale.unchecked.add)(name)
+        stale.add(name for name in names if name not in found)
+        _take_in(known, found)
 
 
-def _take_in(known: Known, found: dict[str, tuple[Endpoint, ...]], index: int) -> None:
+async def _ask(client: Consul, stale: _Stale, names: Sequence[str]) -> dict[str, observe.Seen]:
+    """What the catalog says of each, by one request if it can, or else by one after the other."""
+    several = await observe.several(client, names) if len(names) > 1 and stale.together > 1 else None
+    if several is not None:
+        return several
+    if len(names) > 1:
+        stale.together = 1
+    return {name: await observe.endpoints(client, name) for name in names}
+
+
+def _take_in(known: Known, seen: dict[str, observe.Seen]) -> None:
     """What was fetched is known, less what is not believed yet."""
+    found = {name: one.endpoints for name, one in seen.items()}
     believed = {name: endpoints for name, endpoints in found.items() if _believe(known, name, endpoints)}
     before = known.snapshot.endpoints
     if not known.in_doubt and brake.is_estate_doubtful(before, believed):
         believed = {name: value for name, value in believed.items() if _believe_late(known, name, value)}
     fresh = {name: value for name, value in believed.items() if before.get(name) != value}
     if fresh:
-        known.put_endpoints(fresh, index)
+        known.put_endpoints(fresh, max(one.index for one in seen.values()))
     if not known.is_complete:
         known.fetched(believed)
 

@@ -15,15 +15,17 @@ from pathlib import Path
 
 from pierhead.gateway import render
 from pierhead.gateway.options import Options
-from pierhead.kit import clock, errors, files, process
+from pierhead.kit import clock, errors, files, process, tasks
 from pierhead.kit.process import Process
 from pierhead.wire.haproxy import check, cli, master, records, worker
 
 log = logging.getLogger(__name__)
 
 NAME = "haproxy"
-PATIENCE = timedelta(seconds=20)
-"""For a worker to answer after a start or a reload."""
+IDLE = timedelta(seconds=30)
+"""Without any work a HAProxy that starts hangs. How long it works depends on the estate and on the machine."""
+ANSWERS = timedelta(seconds=60)
+"""A master that answers for so long without a new worker has lost the reload."""
 LOOK_SECONDS = 0.01
 ASK_AGAIN = timedelta(seconds=1)
 FILES_A_CONNECTION = 2
@@ -59,23 +61,23 @@ def find(frame: render.Frame) -> Process | None:
 async def start(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> Process:
     """HAProxy serves what `texts` say, in a session of its own.
 
+    It reads the file once: nothing is lost by a file that it refuses, and only then it is asked why.
     Raises: Invalid (it refuses the file), NotFound (not installed), Unavailable (it ended at once, or hangs).
     """
-    await write(options, frame, texts)
+    config = frame.folder / render.CONFIG
+    await asyncio.to_thread(_write, frame.folder, config, texts)
     for path in (frame.worker, frame.master, frame.metrics):
         path.unlink(missing_ok=True)
-    argv = [options.haproxy, "-W", "-S", f"{frame.master},mode,600", "-f", str(frame.folder / render.CONFIG)]
+    argv = [options.haproxy, "-W", "-S", f"{frame.master},mode,600", "-f", str(config)]
     begin = options.log.stat().st_size if options.log.exists() else 0
     started = process.start(NAME, argv, run=frame.run, log=options.log)
-    try:
-        async with asyncio.timeout(PATIENCE.total_seconds()):
-            while not (await _answers(frame) and await _leads(frame)):
-                if not process.is_alive(started):
-                    raise _ended(options.log, begin)
-                await asyncio.sleep(LOOK_SECONDS)
-    except TimeoutError as error:
+    if not await tasks.unless(process.idle(started.pid, IDLE), _until_up(frame, started)):
         await process.stop(started)
-        raise errors.Unavailable("HAProxy was started and does not answer", hint=f"See {options.log}.") from error
+        raise errors.Unavailable("HAProxy was started and does not answer", hint=f"See {options.log}.")
+    if not process.is_alive(started):
+        await check.check(options.haproxy, config)
+        raise _ended(options.log, begin)
+    _forget_certificates(frame.folder, texts)
     return started
 
 
@@ -88,11 +90,8 @@ async def reload(options: Options, frame: render.Frame, texts: Mapping[str, str]
     begin = options.log.stat().st_size if options.log.exists() else 0
     before = await master.processes(frame.master)
     await master.reload(frame.master)
-    try:
-        async with asyncio.timeout(PATIENCE.total_seconds()):
-            await _until_replaced(frame, before)
-    except TimeoutError as error:
-        raise errors.Unavailable(f"The reload did not come about: {_said(options.log, begin)}") from error
+    if not await tasks.unless(process.idle(before.master, IDLE), _until_replaced(frame, before)):
+        raise errors.Unavailable(f"The reload did not come about: {_said(options.log, begin)}")
 
 
 async def write(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> None:
@@ -101,9 +100,7 @@ async def write(options: Options, frame: render.Frame, texts: Mapping[str, str])
     await asyncio.to_thread(_write, frame.folder, draft, texts)
     await check.check(options.haproxy, draft)
     draft.replace(frame.folder / render.CONFIG)
-    for path in frame.folder.glob("certificate-*.pem"):
-        if path.name not in texts:
-            path.unlink()
+    _forget_certificates(frame.folder, texts)
 
 
 async def stop(data: Path, patience: timedelta = timedelta(seconds=10)) -> None:
@@ -141,9 +138,15 @@ def taken(host: str, port: int) -> str:
     return ""
 
 
-def _write(folder: Path, draft: Path, texts: Mapping[str, str]) -> None:
+def _write(folder: Path, config: Path, texts: Mapping[str, str]) -> None:
     for name, text in texts.items():
-        files.replace(draft if name == render.CONFIG else folder / name, text)
+        files.replace(config if name == render.CONFIG else folder / name, text)
+
+
+def _forget_certificates(folder: Path, texts: Mapping[str, str]) -> None:
+    for path in folder.glob("certificate-*.pem"):
+        if path.name not in texts:
+            path.unlink()
 
 
 async def _answers(frame: render.Frame) -> records.Info | None:
@@ -155,34 +158,50 @@ async def _answers(frame: render.Frame) -> records.Info | None:
 
 async def _leads(frame: render.Frame) -> bool:
     """The master answers too, which may be later."""
-    try:
-        await master.processes(frame.master)
-    except errors.Unavailable:
-        return False
-    return True
+    return await _processes(frame) is not None
+
+
+async def _until_up(frame: render.Frame, started: Process) -> None:
+    """It answers, master and worker, or it has ended."""
+    while process.is_alive(started):
+        if await _answers(frame) and await _leads(frame):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _until_replaced(frame: render.Frame, before: records.Processes) -> None:
-    """Raises: Unavailable when the master says that the reload failed, or there is no master any more."""
-    while not await _replaced(frame, before):
+    """There is a new worker and it answers. While the master reads the file it may not answer at all.
+
+    Raises: Unavailable when the master says that the reload failed, when it forgot it, or when there is none any more.
+    """
+    answered_at = None
+    while True:
+        now = await _processes(frame)
+        if now and await _replaced(frame, before, now):
+            return
+        answered_at = (answered_at or clock.now()) if now else None
+        if answered_at and clock.now() - answered_at > ANSWERS:
+            raise errors.Unavailable("HAProxy was told to reload and has gone on with the old worker")
         if not find(frame):
             raise errors.Unavailable("HAProxy ended in the middle of a reload")
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _replaced(frame: render.Frame, before: records.Processes) -> bool:
-    """There is a new worker and it answers. While the master runs its program anew it may not answer at all.
-
-    Raises: Unavailable when the master says that the reload failed.
-    """
+async def _processes(frame: render.Frame) -> records.Processes | None:
     try:
-        now = await master.processes(frame.master)
+        return await master.processes(frame.master)
     except errors.Unavailable:
-        return False
+        return None
+
+
+async def _replaced(frame: render.Frame, before: records.Processes, now: records.Processes) -> bool:
+    """There is a new worker and it answers. Raises: Unavailable when the master says that the reload failed."""
     if now.failed > before.failed:
         raise errors.Unavailable("HAProxy could not start a worker with the new file; the old one goes on")
+    if now.worker in (0, before.worker):
+        return False
     info = await _answers(frame)
-    return now.worker not in (0, before.worker) and info is not None and info.pid == now.worker
+    return info is not None and info.pid == now.worker
 
 
 def _ended(path: Path, begin: int) -> errors.Unavailable:

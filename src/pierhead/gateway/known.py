@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 DOUBT = timedelta(seconds=30)
 """How long after an outage or a restart of the catalog a mass removal is not believed."""
 SAVE_INTERVAL = timedelta(seconds=1)
+STALLED = timedelta(seconds=10)
+"""Once the catalog has told nothing new for so long, what it has told so far has to do."""
 GRACE = timedelta(minutes=10)
 """How long a service whose instances are all gone keeps the routes of its metadata: it is answered 503, not 404."""
 
@@ -41,6 +43,11 @@ class Known:
         self.has_routes = False
         """The catalog itself told the routes."""
         self._fetched: set[str] = set()
+        """Services, in lower case, whose endpoints the catalog itself told."""
+        self._listed: frozenset[str] | None = None
+        """The same for all services that it listed. None: it did not list any yet."""
+        self._told_at = clock.now()
+        """When it told the routes, the list, or a service for the first time."""
         self.is_live = False
         self.since = clock.now()
         self.held: dict[str, datetime] = {}
@@ -52,12 +59,36 @@ class Known:
 
     @property
     def is_complete(self) -> bool:
-        """The catalog itself told the routes and the endpoints of every service that they lead to."""
-        return self.has_routes and self.services <= self._fetched
+        """The catalog itself told the routes and the endpoints of every service: any may ask for routes of its own."""
+        return self.has_routes and self._listed is not None and not self._missing
+
+    @property
+    def is_filling(self) -> bool:
+        """The catalog is still telling services for the first time: more will follow at once."""
+        return self.has_routes and not self.is_complete and clock.now() - self._told_at < STALLED
+
+    @property
+    def _missing(self) -> bool:
+        fetched = self._fetched
+        listed = self._listed or frozenset()
+        return not listed <= fetched or any(service.lower() not in fetched for service in self.services)
 
     def fetched(self, services: Iterable[str]) -> None:
         """The catalog itself told the endpoints of these services."""
-        self._fetched.update(services)
+        new = {service.lower() for service in services} - self._fetched
+        if new:
+            self._fetched |= new
+            self._told()
+
+    def listed(self, services: Iterable[str]) -> None:
+        """The catalog has these services."""
+        is_first = self._listed is None
+        self._listed = frozenset(service.lower() for service in services)
+        if is_first:
+            self._told()
+
+    def _told(self) -> None:
+        self._told_at = clock.now()
         self.changed.set()
 
     @property
@@ -78,7 +109,9 @@ class Known:
 
     def put_routes(self, routes: Mapping[str, Route], refused: Mapping[str, str], index: int) -> None:
         """These are the routes by document."""
-        self.has_routes = True
+        if not self.has_routes:
+            self.has_routes = True
+            self._told()
         before = self.snapshot
         if routes == before.routes and refused == before.refused:
             routes, refused = before.routes, before.refused

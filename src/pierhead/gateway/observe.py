@@ -6,14 +6,14 @@ A failed answer raises and changes nothing: it is never read as "gone".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from pierhead.model import instance, route
 from pierhead.model.instance import Endpoint
 from pierhead.model.route import Route
-from pierhead.wire.consul import health, kv, records
+from pierhead.wire.consul import changes, health, kv, records
 from pierhead.wire.consul.client import Consul
 
 WAIT = timedelta(minutes=5)
@@ -71,6 +71,19 @@ class Seen:
 async def endpoints(client: Consul, service: str) -> Seen:
     """The endpoints of one service now, in the order of their ids."""
     entries, index = await health.service(client, service)
+    return _seen(entries, index)
+
+
+async def several(client: Consul, services: Sequence[str]) -> dict[str, Seen] | None:
+    """The same of several services by one request. None: this catalog answers for one at a time, as a real Consul."""
+    answer = await changes.now(client, services)
+    if answer is None:
+        return None
+    entries, index = answer
+    return {service: _seen(entries[service], index) for service in services}
+
+
+def _seen(entries: Sequence[records.Entry], index: int) -> Seen:
     found = tuple(sorted((read_entry(entry) for entry in entries), key=lambda endpoint: endpoint.id))
     return Seen(found, index, all(any(check.service_id for check in entry.checks) for entry in entries))
 

@@ -102,8 +102,10 @@ def held(actual: Actual, homes: Homes) -> dict[str, tuple[slots.Key | None, ...]
 
 def _pool(pool: Pool, backend: str, actual: Actual, loaded: Loaded) -> Iterator[Step]:
     servers = actual.get(backend, {})
-    for server in pool.servers:
+    for number, server in enumerate(pool.servers, 1):
         found = servers.get(server.name)
+        if not found and not loaded.can_add and number > loaded.sizes.get(backend, number):
+            continue  # a slot that waits for a reload
         step = _server(backend, server, found) if found or not loaded.can_add else _added(backend, pool, server)
         if step:
             yield step

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pierhead.kit import errors, files
+from pierhead.kit import clock, errors, files
 
 KILL_PATIENCE = timedelta(seconds=10)
+IDLE_LOOK = timedelta(milliseconds=500)
 _DEAD = ("Z", "X")
 
 
@@ -137,6 +138,29 @@ def describe(pid: int) -> str:
     return f"{' '.join(argv)[:120]} (pid {pid})" if argv else ""
 
 
+async def idle(pid: int, limit: timedelta) -> None:
+    """Neither it nor what it started has run at all for `limit`: it hangs, however slow the machine is, or is gone."""
+    done, since = -1, clock.now()
+    while clock.now() - since < limit:
+        if (now := _worked(pid)) != done:
+            done, since = now, clock.now()
+        await asyncio.sleep(IDLE_LOOK.total_seconds())
+
+
+def _worked(pid: int) -> int:
+    """The clock ticks that the process and its children have run."""
+    found = [_stat(one) for one in (pid, *_children(pid))]
+    return sum(stat.ticks for stat in found if stat)
+
+
+def _children(pid: int) -> list[int]:
+    """Source: proc(5), /proc/pid/task/tid/children, which not every kernel has."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def parent(pid: int) -> int:
     """The pid of its parent, 0 when it is gone."""
     stat = _stat(pid)
@@ -148,6 +172,8 @@ class _Stat:
     state: str
     parent: int
     start_tick: int
+    ticks: int = 0
+    """Of the processor, that it has had so far."""
 
 
 def _stat(pid: int) -> _Stat | None:
@@ -157,7 +183,7 @@ def _stat(pid: int) -> _Stat | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     values = text[text.rindex(")") + 2 :].split()  # the name before it may hold anything
-    return _Stat(values[0], int(values[1]), int(values[19]))
+    return _Stat(values[0], int(values[1]), int(values[19]), int(values[11]) + int(values[12]))
 
 
 def _identity(stat: _Stat) -> str:

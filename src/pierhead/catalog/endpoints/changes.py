@@ -1,17 +1,23 @@
-"""Which services changed since an index: what a watcher of the whole catalog pays for is the change, not the estate.
+"""Which services changed since an index, and several services in one answer: what a watcher of the whole catalog pays
+for is the change, not the estate, and its start costs few requests.
 
 Not part of Consul's API. Whoever uses it asks for it first and goes without where it is answered with 404, as a real
-Consul does. An answer names services only; what they are now is read the standard way.
+Consul does.
 """
 
 from __future__ import annotations
 
-from pierhead.catalog import reply
+from typing import Any
+
+from pierhead.catalog import render, reply
+from pierhead.catalog.endpoints import selection
 from pierhead.catalog.endpoints.context import Context
-from pierhead.catalog.reply import Outcome, Watch
+from pierhead.catalog.reply import Outcome, Rejected, Watch
 from pierhead.catalog.request import Request
 
 _TOPIC = "service:"
+MOST = 64
+"""Services that one request may ask for: nobody else is answered meanwhile."""
 
 
 def services(context: Context, request: Request, _: str) -> Outcome:
@@ -32,3 +38,17 @@ def services(context: Context, request: Request, _: str) -> Outcome:
         return reply.of({"Complete": found is not None, "Services": seen})
 
     return Watch(at, topics, render)
+
+
+def now(context: Context, request: Request, _: str) -> Outcome:
+    """`{"web": […], …}`: for each `name` of the request what `/v1/health/service/<name>` answers."""
+    names = [name for name in request.query.get("name", ()) if name]
+    if not 0 < len(names) <= MOST:
+        raise Rejected(400, f"name is needed once for each service, {MOST} times at most")
+    topics = tuple(f"{_TOPIC}{name.lower()}" for name in names)
+
+    def entries(name: str) -> list[Any]:
+        return [render.entry(context.state, row) for row in selection.services(context, request, name)]
+
+    at = max(map(context.state.ledger.changed, topics))
+    return Watch(at, topics, lambda: reply.of({name: entries(name) for name in names}))

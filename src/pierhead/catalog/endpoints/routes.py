@@ -66,6 +66,7 @@ ROUTES: dict[str, Methods] = {
     "/v1/health/node/": {"GET": health.node},
     "/v1/health/state/": {"GET": health.state},
     "/v1/pierhead/changes": {"GET": changes.services},
+    "/v1/pierhead/services": {"GET": changes.now},
     "/v1/kv/": {"GET": kv.read, "PUT": kv.write, "DELETE": kv.delete},
     "/v1/session/create": {"PUT": sessions.create},
     "/v1/session/destroy/": {"PUT": sessions.destroy},

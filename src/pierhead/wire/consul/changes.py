@@ -1,11 +1,11 @@
-"""What changed in the catalog, the cheap way and the standard way."""
+"""What changed in the catalog, and what it is now, the cheap way and the standard way."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,6 +40,18 @@ async def since(client: Consul, index: int, *, wait: timedelta | None = None) ->
     value = answer.json()
     names = frozenset(name.lower() for name in value["Services"])
     return Changes(names, bool(value["Complete"]) and bool(index), answer.index)
+
+
+async def now(client: Consul, services: Sequence[str]) -> tuple[Mapping[str, tuple[records.Entry, ...]], int] | None:
+    """Each service with its instances as `health.service` has them. None: this catalog cannot say, as a real Consul.
+
+    Raises: Unavailable and its kin.
+    """
+    answer = await client.get("/v1/pierhead/services", {"name": list(services)}, absent=True)
+    if answer.status == 404:
+        return None
+    told = answer.json()
+    return {name: tuple(map(records.read_entry, told[name])) for name in services}, answer.index
 
 
 async def checks(client: Consul, index: int, *, wait: timedelta | None = None) -> tuple[bytes, int]:

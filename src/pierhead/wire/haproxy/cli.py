@@ -19,18 +19,19 @@ LINE_BYTES = 12_000
 PATH_BYTES = 96
 """Longest path of a socket: the kernel takes 107, and HAProxy needs room behind it for the name it binds first."""
 
+_PART_BYTES = 1 << 16
+
 PLAIN = re.compile(r"[A-Za-z0-9_.*/%+@:=,~-]+")
 """What needs no escaping as a word of a command."""
 
 
 async def ask(socket: Path, line: str, *, timeout: timedelta = timedelta(seconds=10)) -> str:
-    """What HAProxy answers to `line` (commands joined by `;`), whole. Raises: Unavailable.
+    """What HAProxy answers to `line` (commands joined by `;`), whole. Raises: Unavailable (silent for `timeout`).
 
     Source: HAProxy management guide, 9.3 Unix Socket commands.
     """
     try:
-        async with asyncio.timeout(timeout.total_seconds()):
-            return await _exchange(socket, line)
+        return await _exchange(socket, line, timeout.total_seconds())
     except (TimeoutError, OSError) as error:
         raise _unavailable(socket, error) from error
 
@@ -49,8 +50,7 @@ async def held(socket: Path) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
 
     async def asked(line: str) -> str:
         try:
-            async with asyncio.timeout(10):
-                return await _said(reader, writer, line)
+            return await _said(reader, writer, line, 10)
         except (TimeoutError, OSError) as error:
             raise _unavailable(socket, error) from error
 
@@ -91,15 +91,22 @@ def _unavailable(socket: Path, error: Exception) -> errors.Unavailable:
     return errors.Unavailable(f"HAProxy does not answer at {socket}: {str(error) or 'no answer in time'}")
 
 
-async def _exchange(socket: Path, line: str) -> str:
-    reader, writer = await asyncio.open_unix_connection(str(socket))
+async def _exchange(socket: Path, line: str, silence: float) -> str:
+    async with asyncio.timeout(silence):
+        reader, writer = await asyncio.open_unix_connection(str(socket))
     try:
-        return await _said(reader, writer, line)
+        return await _said(reader, writer, line, silence)
     finally:
         writer.close()
 
 
-async def _said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str) -> str:
+async def _said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str, silence: float) -> str:
+    """The answer to its end, which may be long: only `silence`, in seconds, is too long. Raises: TimeoutError."""
     writer.write(line.encode() + b"\n")
     writer.write_eof()
-    return (await reader.read()).decode(errors="replace")
+    found = []
+    async with asyncio.timeout(silence) as limit:
+        while part := await reader.read(_PART_BYTES):
+            found.append(part)
+            limit.reschedule(asyncio.get_running_loop().time() + silence)
+    return b"".join(found).decode(errors="replace")
