@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.lab import estate
 from tests.lab.gateway_lab import Lab, lab, until
 
 from pierhead.gateway import loop, observe, slots
 from pierhead.wire.consul import catalog
 from pierhead.wire.haproxy import cli, records
 
-ENDPOINTS, AT_ONCE = 5, 5
+ENDPOINTS = 5
 CHANGED = "s1"
 _ASK = cli.ask
 """For the test itself, which is not counted."""
@@ -36,7 +34,7 @@ async def cost(folder: Path, services: int, monkeypatch: pytest.MonkeyPatch) -> 
     """What was asked of HAProxy, fetched from the catalog and drawn anew because one check turned critical."""
     with monkeypatch.context() as patch:
         async with lab(folder) as gateway:
-            await fill(gateway, services)
+            await estate.fill(gateway.catalog, range(services), ENDPOINTS)
             await gateway.start()
             await until(lambda: holds(gateway, services * ENDPOINTS), 120, "all endpoints are served")
             await until(gateway.has_nothing_pending)
@@ -54,38 +52,8 @@ async def cost(folder: Path, services: int, monkeypatch: pytest.MonkeyPatch) -> 
             return found
 
 
-async def fill(gateway: Lab, services: int) -> None:
-    every = [one for number in range(services) for one in parts(number)]
-    size = (2 * ENDPOINTS + 1) * AT_ONCE
-    await gateway.catalog.put("/v1/txn", [{"Node": {"Verb": "set", "Node": {"Node": "n", "Address": "127.0.0.1"}}}])
-    for begin in range(0, len(every), size):
-        await gateway.catalog.put("/v1/txn", every[begin : begin + size])
-
-
-def parts(service: int) -> Iterable[dict[str, Any]]:
-    """A service with its route, as parts of a transaction."""
-    name = f"s{service}"
-    for number in range(ENDPOINTS):
-        told = registration(name, service, number, "passing")
-        yield {"Service": {"Verb": "set", "Node": "n", "Service": told["Service"]}}
-        yield {"Check": {"Verb": "set", "Check": {**told["Check"], "Node": "n"}}}
-    document = json.dumps({"service": name, "hosts": [f"{name}.test"]}).encode()
-    value = base64.b64encode(document).decode()
-    yield {"KV": {"Verb": "set", "Key": f"pier/routes/{name}", "Value": value}}
-
-
-def registration(name: str, service: int, number: int, status: str) -> dict[str, Any]:
-    address = f"10.{service >> 8}.{service & 255}.{number + 1}"
-    return {
-        "Node": "n",
-        "Address": "127.0.0.1",
-        "Service": {"ID": f"{name}-{number}", "Service": name, "Address": address, "Port": 80},
-        "Check": {"CheckID": f"c:{name}-{number}", "Name": "c", "ServiceID": f"{name}-{number}", "Status": status},
-    }
-
-
 async def change(gateway: Lab, status: str) -> None:
-    await catalog.register(gateway.catalog, registration(CHANGED, 1, 0, status))
+    await catalog.register(gateway.catalog, estate.registration(1, 0, status))
 
 
 def watched(patch: pytest.MonkeyPatch) -> dict[str, list[str]]:

@@ -219,6 +219,7 @@ async def _fetch_all(client: Consul, known: Known, stale: _Stale, names: Sequenc
     async def some(part: Sequence[str]) -> None:
         async with gate:
             found.update(await _ask(client, stale, part))
+        known.answered()
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -47,7 +47,7 @@ class Known:
         self._listed: frozenset[str] | None = None
         """The same for all services that it listed. None: it did not list any yet."""
         self._told_at = clock.now()
-        """When it told the routes, the list, or a service for the first time."""
+        """When it told something last that was asked for."""
         self.is_live = False
         self.since = clock.now()
         self.held: dict[str, datetime] = {}
@@ -72,6 +72,10 @@ class Known:
         fetched = self._fetched
         listed = self._listed or frozenset()
         return not listed <= fetched or any(service.lower() not in fetched for service in self.services)
+
+    def answered(self) -> None:
+        """The catalog told of some service, which is known soon."""
+        self._told_at = clock.now()
 
     def fetched(self, services: Iterable[str]) -> None:
         """The catalog itself told the endpoints of these services."""

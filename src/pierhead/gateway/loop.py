@@ -16,7 +16,7 @@ from pierhead.gateway.known import Known
 from pierhead.gateway.options import Options
 from pierhead.gateway.quarantine import Quarantine
 from pierhead.gateway.snapshot import Snapshot
-from pierhead.kit import clock, errors, process
+from pierhead.kit import clock, errors, memory, process
 from pierhead.kit.backoff import Backoff
 from pierhead.kit.tasks import Signal
 from pierhead.wire.consul.client import Consul
@@ -94,7 +94,8 @@ async def stop_haproxy(data: Path) -> None:
 
 async def _drive(proxy: Proxy, known: Known) -> None:
     """HAProxy follows what is known, one change at a time; changes that come meanwhile are one."""
-    await _until_usable(known, is_running=haproxy.find(proxy.frame) is not None)
+    with memory.filling():
+        await _until_usable(known, is_running=haproxy.find(proxy.frame) is not None)
     backoff, quarantine = Backoff(limit=timedelta(seconds=10)), Quarantine(proxy.options, proxy.frame)
     known.changed.set()
     is_overtaken = False

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from pierhead.kit import errors
 from pierhead.wire.consul import agent, changes, health
 from pierhead.wire.consul.client import Consul
 
@@ -57,3 +58,20 @@ async def test_two_answers_of_all_checks_tell_what_changed_between_them(consul: 
     after, _ = await changes.checks(consul, index, wait=LONG)
     assert f"{name}-other" in changes.between(now, after) <= {name, f"{name}-other"}
     assert (await health.service(consul, name))[0]
+
+
+async def test_only_the_embedded_catalog_tells_several_services_at_once_and_as_it_tells_each(
+    consul: Consul, kind: str, name: str
+) -> None:
+    await agent.register(consul, registration(name))
+    await agent.register(consul, registration(f"{name}-other", "critical"))
+    names = [name, f"{name}-other", f"{name}-nobody"]
+    found = await changes.now(consul, names)
+    if kind == "real":
+        assert found is None
+        return
+    assert found is not None
+    assert found[0] == {one: (await health.service(consul, one))[0] for one in names}
+    assert found[1] > 0
+    with pytest.raises(errors.Refused):
+        await changes.now(consul, [f"{name}-{number}" for number in range(65)])
