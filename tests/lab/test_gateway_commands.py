@@ -98,11 +98,11 @@ async def test_a_plain_container_that_names_its_route_is_served(kind: str, tmp_p
         async def is_served(status: int) -> bool:
             return (await ask(host))[0] == status
 
-        await until(lambda: is_served(200), 60, "the container answers by its name")
+        await until(lambda: is_served(200), 120, "the container answers by its name")
         assert (await ask("other.localhost"))[0] == 404
         assert await _told(f"127.0.0.1:{admin}", host) == f"metadata `route` of the service web-{lab.options.cluster}"
         second = await lab.container("exec busybox httpd -f -p 8000 -h /www", labels)
         await containers.remove(lab.engine, name, force=True)
-        await until(lambda: is_served(200), 60, "the other one answers")
+        await until(lambda: is_served(200), 120, "the other one answers")
         await containers.remove(lab.engine, second, force=True)
-        await until(lambda: is_served(503), 60, "the name is known, and nobody is there")
+        await until(lambda: is_served(503), 120, "the name is known, and nobody is there")

@@ -12,7 +12,7 @@ from pathlib import Path
 from pierhead.agent import channel, loop
 from pierhead.agent.endpoint import Node
 from pierhead.agent.options import Options
-from pierhead.boot import catalog, home, other_nodes
+from pierhead.boot import access, home, other_nodes
 from pierhead.boot.supervise import Report
 from pierhead.kit import address
 from pierhead.settings import Settings
@@ -40,7 +40,7 @@ async def run(settings: Settings, report: Report) -> None:
     beside = _dialling(dialled, lambda problem: voice.hear(problem, "server"))
 
     async def both(node: Node) -> None:
-        async with catalog.client(settings) as consul, asyncio.TaskGroup() as group:
+        async with access.client(settings) as consul, asyncio.TaskGroup() as group:
             group.create_task(beside(node), name="channel")
             others = other_nodes.follow(consul, node.name, lambda problem: voice.hear(problem, "other nodes"))
             group.create_task(others, name="other nodes")
@@ -80,7 +80,7 @@ def options(settings: Settings) -> Options:
         engine=settings.engine.socket,
         catalog_url=settings.catalog_url,
         catalog_token=settings.catalog.token,
-        catalog_tls=catalog.tls(settings),
+        catalog_tls=access.tls(settings),
         advertise=settings.agent.advertise or settings.engine.advertise or address.own(),
         advertise_ipv6=settings.agent.advertise_ipv6,
         node_name=settings.agent.node_name,

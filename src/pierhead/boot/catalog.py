@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from pierhead.boot import access
 from pierhead.boot.supervise import Report
 from pierhead.catalog import grants, server
 from pierhead.catalog.server import Address, Options
@@ -18,8 +19,6 @@ from pierhead.catalog.tokens import Grant
 from pierhead.kit import errors
 from pierhead.settings import Settings
 from pierhead.wire.consul import status
-from pierhead.wire.consul.client import Consul
-from pierhead.wire.consul.tls import Tls
 
 log = logging.getLogger(__name__)
 
@@ -36,17 +35,6 @@ async def run(settings: Settings, report: Report) -> None:
     async with server.serving(options(settings)) as address:
         report.ready(address.url)
         await asyncio.Event().wait()
-
-
-def client(settings: Settings) -> Consul:
-    """The client of the catalog that these settings name, with their token."""
-    return Consul(settings.catalog_url, settings.catalog.token, tls=tls(settings))
-
-
-def tls(settings: Settings) -> Tls:
-    """How these settings say that an https catalog is known."""
-    told = settings.catalog
-    return Tls(told.ca_file, told.cert_file, told.key_file, told.tls_name)
 
 
 def options(settings: Settings) -> Options:
@@ -109,7 +97,7 @@ def _served(settings: Settings) -> ssl.SSLContext | None:
 
 async def _elsewhere(settings: Settings, report: Report) -> None:
     """What a Consul that others run says of itself, looked at again and again."""
-    async with client(settings) as consul:
+    async with access.client(settings) as consul:
         while True:
             try:
                 leader = await status.leader(consul)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pierhead.boot import agent, catalog, engine, home, registry, resolver, server
+from pierhead.boot import access, agent, catalog, engine, home, registry, resolver, server
 from pierhead.boot.supervise import Part, Report
 from pierhead.gateway import loop as gateway
 from pierhead.gateway.options import Options
@@ -43,7 +43,7 @@ def gateway_options(settings: Settings) -> Options:
         name=told.name or f"gateway-{settings.agent.node_name or platform.node()}",
         catalog_url=settings.catalog_url,
         catalog_token=settings.catalog.token,
-        catalog_tls=catalog.tls(settings),
+        catalog_tls=access.tls(settings),
         host=told.host,
         http_port=told.http_port,
         admin_host=told.admin_host,

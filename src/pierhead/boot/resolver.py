@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from pierhead.boot import catalog
+from pierhead.boot import access
 from pierhead.boot.supervise import Report
 from pierhead.kit import address, errors
 from pierhead.resolver import loop
@@ -56,7 +56,7 @@ def options(settings: Settings, resolv_conf: str | None = None) -> Options:
     return Options(
         catalog_url=settings.catalog_url,
         token=settings.catalog.token,
-        tls=catalog.tls(settings),
+        tls=access.tls(settings),
         naming=Naming(
             domain=settings.domain,
             answer=tuple(_answers(own.answer)),

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 
 from pierhead.api import app
-from pierhead.boot import catalog, database, home
+from pierhead.boot import access, database, home
 from pierhead.boot.own_agent import accept
 from pierhead.build import loop as build_loop
 from pierhead.control import rotation
@@ -51,7 +51,7 @@ async def run(
     async with (
         session.opened(database.place(settings)) as store,
         Engine(settings.engine.socket) as engine,
-        catalog.client(settings) as consul,
+        access.client(settings) as consul,
         Gateways() as gateways,
     ):
         context = Context(

@@ -12,8 +12,7 @@ import typer
 
 from pierhead.agent import channel
 from pierhead.agent.options import NO_ENGINE, Options
-from pierhead.boot import agent
-from pierhead.boot import catalog as access
+from pierhead.boot import access, agent
 from pierhead.cli import config, console
 from pierhead.kit import address, errors, files, log
 

@@ -13,8 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pierhead.boot import catalog as access
-from pierhead.boot import gateway
+from pierhead.boot import access, gateway
 from pierhead.cli import config, console
 from pierhead.gateway.options import Options
 from pierhead.kit import errors, log
