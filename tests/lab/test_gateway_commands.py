@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +77,10 @@ async def _told(admin: str, host: str) -> str:
     return str(entry["why"])
 
 
+async def is_answered(ask: Callable[[str], Awaitable[tuple[int, str]]], status: int) -> bool:
+    return (await ask("other.localhost"))[0] == status
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_plain_container_that_names_its_route_is_served(kind: str, tmp_path: Path) -> None:
     http, admin = ports.free(2)
@@ -89,6 +93,7 @@ async def test_a_plain_container_that_names_its_route_is_served(kind: str, tmp_p
             *("--data", str(tmp_path / "gateway"), "--no-keep"),
         ),
     ):
+        await until(lambda: is_answered(ask, 404), 120, "HAProxy serves: what comes now is in a spare backend")
         lab.options = replace(lab.options, catalog_url=url)
         await lab.start_child()
         host = f"{lab.options.cluster}.localhost"
@@ -99,7 +104,7 @@ async def test_a_plain_container_that_names_its_route_is_served(kind: str, tmp_p
             return (await ask(host))[0] == status
 
         await until(lambda: is_served(200), 120, "the container answers by its name")
-        assert (await ask("other.localhost"))[0] == 404
+        assert await is_answered(ask, 404)
         assert await _told(f"127.0.0.1:{admin}", host) == f"metadata `route` of the service web-{lab.options.cluster}"
         second = await lab.container("exec busybox httpd -f -p 8000 -h /www", labels)
         await containers.remove(lab.engine, name, force=True)
