@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import itertools
+import types
+from collections.abc import Coroutine, Generator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -49,20 +53,45 @@ async def test_what_was_written_is_there_for_the_next_process(database: Path | A
         assert [environment.name for environment in await apps.environments(db, "notes")] == ["dev"]
 
 
-async def test_who_is_cancelled_leaves_the_database_to_the_others(database: Path | Address) -> None:
-    chance = random.Random(7)
+async def test_who_is_cancelled_wherever_it_waits_leaves_the_database_to_the_others(database: Path | Address) -> None:
     async with session.opened(database) as store:
-        for round_ in range(40):
-            writers = [asyncio.ensure_future(_write(store, 10 * round_ + n)) for n in range(5)]  # noqa: TID251
-            await asyncio.sleep(chance.random() / 10)
-            for cancelled in chance.sample(writers, 3):
-                cancelled.cancel()
-            async with asyncio.timeout(8):
-                await asyncio.wait(writers)
-            assert not [one for one in writers if not one.cancelled() and one.exception()]
+        for place in itertools.count(1):
+            work = asyncio.ensure_future(cancelled_at(place, _write(store, f"cancelled-{place}")))  # noqa: TID251
+            async with asyncio.timeout(60):
+                await asyncio.wait([work])
+                await _write(store, f"other-{place}")
+            if not work.cancelled():
+                break
+        work.result()
+        assert place > 5
+        async with store.read() as db:
+            found = {one.name for one in await tokens.listing(db)}
+    assert {f"other-{number}" for number in range(1, place + 1)} | {f"cancelled-{place}"} <= found
 
 
-async def _write(store: session.Store, number: int) -> None:
+async def _write(store: session.Store, name: str) -> None:
     async with store.write() as db:
-        await tokens.ensure(db, f"name-{number}", f"token-{number}")
-        await tokens.holder(db, f"token-{number}")
+        await tokens.ensure(db, name, f"token of {name}")
+        await tokens.holder(db, f"token of {name}")
+
+
+@types.coroutine
+def cancelled_at(place: int, work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
+    """Runs `work`, whose task is cancelled where it waits for the `place`-th time, whatever it waits for."""
+    steps = work.__await__()
+    step = partial(next, steps)
+    while True:
+        try:
+            awaited = step()
+        except StopIteration:
+            return
+        place -= 1
+        if place == 0:
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
+        try:
+            yield awaited
+            step = partial(next, steps)
+        except asyncio.CancelledError as cancelled:
+            step = partial(steps.throw, cancelled)
