@@ -183,8 +183,8 @@ def test_what_is_superseded_or_cancelled_at_its_pause_leaves_what_ran_before(sho
             with shop.mia.begun("promote", "shop", "--from", "dev", "--to", "staging", "--yes") as newer:
                 assert promoting.wait(180) == 6
                 assert promoting.stderr
-                assert "superseded: A newer one came." in promoting.stderr.read()
                 number = shop.waits("staging", "60 % of requests, until a person continues")
+                assert f"superseded: Deployment {number} of mia came after it." in promoting.stderr.read()
                 shop.mia.pier("deployment", "cancel", str(number))
                 assert newer.wait(180) == 6
                 assert newer.stderr

@@ -13,7 +13,6 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -85,32 +84,6 @@ def test_a_release_that_never_becomes_healthy_leaves_the_old_one(pierhead: Pierh
     assert ask(pierhead.gateway, HOST) == before
     site.write("pier.yaml", text)
     site.commit("Mend it")
-
-
-def test_a_deployment_that_no_node_has_room_for_says_so_while_it_waits_and_when_it_fails(
-    pierhead: Pierhead, site: Repository
-) -> None:
-    text = (site.folder / "pier.yaml").read_text()
-    asks = "resources: {reserve: {memory: 900GiB}}\ndeploy: {deadline: 20s}"
-    site.replace("pier.yaml", "resources: {memory: 64MiB, cpus: 0.5}", asks)
-    site.commit("Ask for too much")
-    reason = "0 of 1 ready, pending: no node has 900 GiB free: "
-    seen: dict[str, Any] = {}
-
-    def is_told() -> bool:
-        seen.update(pierhead.json("ps", "site"))
-        return reason in (seen["environments"][0]["moving"] or {"reason": ""})["reason"]
-
-    command = [str(PIER), "deploy", str(site.folder)]
-    with subprocess.Popen(command, env=pierhead.environment, stderr=subprocess.PIPE, text=True) as deploying:
-        until(is_told)
-        said = deploying.communicate()[1]
-    assert seen["environments"][0]["moving"]["state"] == "waiting"
-    waiting = [one["reason"] for one in seen["instances"] if one["state"] == "pending"]
-    assert [one.startswith("no node has 900 GiB free: ") for one in waiting] == [True]
-    assert (deploying.returncode, f"not ready within 20 s: {reason}" in said) == (6, True)
-    site.write("pier.yaml", text)
-    site.commit("Ask for less")
 
 
 def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) -> None:

@@ -45,6 +45,12 @@ deploy:
   drain: 2s
   hooks: {pre_deploy: [sh, /app/hook.sh, pre], post_deploy: [sh, /app/hook.sh, post], limit: 20s}
 """
+ROOMLESS = """\
+app: roomless
+ports: {web: {port: 8000}}
+resources: {reserve: {memory: 900GiB}}
+deploy: {deadline: 40s}
+"""
 HOOK = r"""
 echo "$1 for $PIER_RELEASE"
 case "$MODE" in
@@ -101,6 +107,8 @@ class Story:
     after: dict[str, str] = field(default_factory=dict)
     """The release that answers then."""
     receipts: dict[str, Any] = field(default_factory=dict)
+    waited: dict[str, Any] = field(default_factory=dict)
+    """What `pier ps` told of an app that nobody had room for."""
 
 
 def live(pierhead: Pierhead, folder: Path, strategy: str) -> Story:
@@ -118,6 +126,18 @@ def live_hooked(pierhead: Pierhead, folder: Path) -> Story:
     repository.write("pier.yaml", HOOKED)
     expected = {"pre-fails": "v1", "pre-hangs": "v1", "post-fails": "v1", "good": "v5"}
     return told(pierhead, repository, "hooked", expected)
+
+
+def live_roomless(pierhead: Pierhead, folder: Path) -> Story:
+    repository, story = Repository(folder, "site", "roomless"), Story()
+    repository.write("pier.yaml", ROOMLESS)
+    repository.commit("Ask for too much")
+    with pierhead.begun("deploy", str(folder)) as deploying:
+        while deploying.poll() is None and "900 GiB" not in str(story.waited.get("environments")):
+            story.waited = pierhead.json("ps")
+        story.said["big"] = deploying.communicate()[1]
+    story.codes["big"] = deploying.returncode
+    return story
 
 
 def told(pierhead: Pierhead, repository: Repository, app: str, expected: Mapping[str, str]) -> Story:
@@ -149,10 +169,11 @@ def settled(pierhead: Pierhead, host: str, release: str) -> str:
 
 @pytest.fixture(scope="module")
 def stories(pierhead: Pierhead, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Story]:
-    folders = {name: tmp_path_factory.mktemp(name) for name in (*STRATEGIES, "hooked")}
+    folders = {name: tmp_path_factory.mktemp(name) for name in (*STRATEGIES, "hooked", "roomless")}
     with ThreadPoolExecutor(len(folders)) as pool:
         lives = {name: pool.submit(live, pierhead, folders[name], name) for name in STRATEGIES}
         lives["hooked"] = pool.submit(live_hooked, pierhead, folders["hooked"])
+        lives["roomless"] = pool.submit(live_roomless, pierhead, folders["roomless"])
         return {name: story.result() for name, story in lives.items()}
 
 
@@ -184,6 +205,20 @@ def test_the_reason_is_said(stories: Mapping[str, Story]) -> None:
     assert "the disk is missing" in said["never"]
     assert "non-zero exit (4)" in said["crash"] or "requests failed, 2 % may" in said["crash"]
     assert "requests failed, 2 % may" in said["errors"]
+
+
+def test_a_deployment_that_no_node_has_room_for_says_so_while_it_waits_and_when_it_fails(
+    stories: Mapping[str, Story],
+) -> None:
+    story, lacks = stories["roomless"], "no node has 900 GiB free: "
+    (moving,) = [one["moving"] for one in story.waited["environments"] if one["app"] == "roomless"]
+    assert (moving["state"], f"0 of 1 ready, pending: {lacks}" in moving["reason"]) == ("waiting", True)
+    waiting = [one["reason"] for one in story.waited["instances"] if one["state"] == "pending"]
+    assert [one.startswith(lacks) for one in waiting] == [True]
+    assert (story.codes["big"], f"not ready within 40 s: 0 of 1 ready, pending: {lacks}" in story.said["big"]) == (
+        6,
+        True,
+    )
 
 
 def test_hooks_run_once_in_the_image_and_what_they_wrote_is_shown(stories: Mapping[str, Story]) -> None:

@@ -59,8 +59,6 @@ class Move:
 
 async def add(db: AsyncConnection, app: str, environment: str, move: Move) -> Deployment:
     """A waiting deployment; those of the same environment that had not ended are superseded by it."""
-    superseded = {"state": DeploymentState.SUPERSEDED.value, "ended_at": clock.now(), "reason": "A newer one came."}
-    await db.execute(sa.update(_deployments).where(_of(app, environment), _is_open()).values(**superseded))
     query = (
         sa.insert(_deployments)
         .values(
@@ -76,7 +74,12 @@ async def add(db: AsyncConnection, app: str, environment: str, move: Move) -> De
         )
         .returning(_deployments)
     )
-    return _deployment((await db.execute(query)).one())
+    added = _deployment((await db.execute(query)).one())
+    why = f"Deployment {added.id}{f' of {move.author}' if move.author else ''} came after it."
+    superseded = {"state": DeploymentState.SUPERSEDED.value, "ended_at": clock.now(), "reason": why}
+    older = _deployments.c.id < added.id
+    await db.execute(sa.update(_deployments).where(_of(app, environment), _is_open(), older).values(**superseded))
+    return added
 
 
 async def find(db: AsyncConnection, deployment_id: int) -> Deployment | None:

@@ -34,7 +34,9 @@ async def test_a_build_becomes_the_next_release_and_a_deployment(ctx: Context) -
 async def test_a_newer_deployment_supersedes_an_older_one(ctx: Context) -> None:
     first = await released(ctx, Spec("notes"))
     second = await released(ctx, Spec("notes"))
-    assert (await deployments.find(ctx, first.id)).state is DeploymentState.SUPERSEDED
+    superseded = await deployments.find(ctx, first.id)
+    told = (DeploymentState.SUPERSEDED, f"Deployment {second.id} came after it.")
+    assert (superseded.state, superseded.reason) == told
     assert not await deployments.succeeded(ctx, first, "too late")
     assert (await apps.place(ctx, "notes", "dev")).moving == second
 
