@@ -91,8 +91,8 @@ async def test_what_somebody_else_did_to_haproxy_is_undone(gateway: Lab) -> None
     server = next(s for s in await worker.servers(sockets) if s.port == one.port)
     await worker.run(sockets, [worker.set_state(f"{server.backend}/{server.name}", "maint")])
     await until(lambda: gateway.answers(HOST, 200))
-    sites = gateway.options.folder.absolute() / "sites.map"
-    await cli.ask(sockets, f"clear map {sites}")
+    hosts = gateway.options.folder.absolute() / "hosts.map"
+    await cli.ask(sockets, f"clear map {hosts}")
     await until(lambda: gateway.answers(HOST, 404))
     await until(lambda: gateway.answers(HOST, 200))
     before = await worker.info(sockets)

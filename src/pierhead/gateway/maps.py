@@ -48,10 +48,7 @@ class Maps:
             self.held[one.file.name] = one.wanted if one.is_met_by(found) else found
 
     def _wanted(self, wanted: Layout, loaded: Loaded, homes: Homes) -> dict[str, dict[str, str]]:
-        shall = render.maps(wanted, homes.of)
-        for name in render.TO_POOLS:
-            shall[name] = {key: to for key, to in shall[name].items() if to in loaded.sizes}
-        return shall
+        return render.with_backends(render.maps(wanted, homes.of), loaded.sizes)
 
     def _plan(self, name: str, shall: Mapping[str, str]) -> plan.Map:
         return plan.Map(self._frame.folder / name, self.held.get(name, {}), shall, name in render.IN_ORDER)

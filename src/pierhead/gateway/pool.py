@@ -140,6 +140,8 @@ def _rewrite(rewrite: str, paths: tuple[str, ...]) -> Iterator[str]:
     pattern = quoted(f"^({'|'.join(re.escape(path) for path in paths)})(/.*)?$")
     is_exact = f"{{ var(txn.path) -m str {exact} }}"
     target = quoted(_literal(base.replace("\\", "\\\\")) + "\\2")
+    if exact:
+        yield "http-request set-var(txn.path) path"
     yield f"http-request replace-path {pattern} {target}" + (f" unless {is_exact}" if exact else "")
     if exact:
         yield f"http-request set-path {quoted(_literal(rewrite))} if {is_exact}"

@@ -7,7 +7,8 @@ path to a pool, whatever the number of services; never one rule a service.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ NAMES, NAME_WILDCARDS, CERTIFICATES = "names.map", "name-wildcards.map", "certif
 IN_ORDER = (WILDCARDS, NAME_WILDCARDS)
 """Maps of which the first key that matches counts."""
 TO_POOLS = (SITES, NAMES, NAME_WILDCARDS)
-"""Maps whose values are backends."""
+"""Maps whose values are backends. Those of `HOSTS` are, but for hosts of which the path decides."""
 _MARK = "@mark@"
 
 
@@ -118,19 +119,28 @@ def _certificate(name: str) -> str:
 
 
 def maps(layout: Layout, homes: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Host → site, and site + path → backend; `homes`: pool → backend, for those that have not the one of their name.
+    """Host → backend, or → itself where the path decides; host + path → backend.
 
-    In a map of wildcards the first that matches counts, so the longest comes first.
+    `homes`: pool → backend, for those that have not the one of their name. In a map of wildcards the first that matches
+    counts, so the longest comes first.
     """
-    sites = layout.structure.sites
-    hosts = sorted({site.split("/", 1)[0] for site in sites})
-    wildcards = sorted((host for host in hosts if host.startswith("*.")), key=lambda host: (-len(host), host))
+    sites = {site: homes.get(pool, pool) for site, pool in sorted(layout.structure.sites.items())}
+    by_host = Counter(site.split("/", 1)[0] for site in sites)
+    wildcards = sorted((host for host in by_host if host.startswith("*.")), key=lambda host: (-len(host), host))
+    exact = {host: count for host, count in sorted(by_host.items()) if "*" not in host}
     return {
-        HOSTS: {host: host for host in hosts if "*" not in host},
+        HOSTS: {host: sites.get(f"{host}/", host) if count == 1 else host for host, count in exact.items()},
         WILDCARDS: {host[1:]: host for host in wildcards},
-        SITES: {site: homes.get(pool, pool) for site, pool in sorted(sites.items())},
+        SITES: sites,
         **_names(layout.structure.names),
     }
+
+
+def with_backends(found: Mapping[str, Mapping[str, str]], backends: Container[str]) -> dict[str, dict[str, str]]:
+    """The maps, in which nothing leads where there is no backend; a host that leads nowhere stays a known host."""
+    hosts = {host: to if to in backends else host for host, to in found[HOSTS].items()}
+    led = {name: {key: to for key, to in found[name].items() if to in backends} for name in TO_POOLS}
+    return {**{name: dict(entries) for name, entries in found.items()}, **led, HOSTS: hosts}
 
 
 def _names(names: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -242,6 +252,7 @@ def _access(frame: Frame) -> str:
   log global
   option dontlognull
   log-format '{access.FORMAT}'
+  http-request set-var(txn.path) path
   http-request set-var(txn.host) {pool_.HOST}
   http-request set-var(txn.forwarded) req.fhdr(X-Forwarded-For),bytes(0,255)
   http-request set-var(txn.request_id) req.hdr(X-Request-ID),bytes(0,128)
@@ -257,23 +268,30 @@ def _patience(layout: Layout) -> str:
 def _request(frame: Frame) -> str:
     """What every HTTP request is told of where it came from, and may not say of itself.
 
-    Each rule here is paid for by every request: what only some routes need is in their own pools.
+    Each rule here is paid for by every request: what only some routes need is in their own pools, and what is the same
+    for all requests of a connection is made when that begins. `%rt` counts the worker's requests.
     """
     return f"""\
-  http-request set-var(txn.path) path
+{_session(frame)}\
 {_origin(frame)}\
-  http-request set-header X-Request-ID %[date(0,us)]-%[rand] unless {{ req.hdr(X-Request-ID) -m found }}
+  http-request add-header X-Request-ID %[var(sess.id)]-%rt unless {{ req.hdr(X-Request-ID) -m found }}
 {_access(frame)}\
   http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
 """
 
 
+def _session(frame: Frame) -> str:
+    scheme = "  tcp-request session set-var(sess.scheme) ssl_fc,iif(https,http)\n" if frame.https_port else ""
+    client = "" if frame.trusted else "  tcp-request session set-var-fmt(sess.client) %[src]\n"
+    return f"  tcp-request session set-var-fmt(sess.id) %[date(0,us)]-%[rand]\n{scheme}{client}"
+
+
 def _origin(frame: Frame) -> str:
     """Client, scheme and name as the connection has them, or as a load balancer says that is believed."""
-    scheme = "%[ssl_fc,iif(https,http)]" if frame.https_port else "http"
+    scheme = "%[var(sess.scheme)]" if frame.https_port else "http"
     if not frame.trusted:
         return f"""\
-  http-request set-header X-Forwarded-For %[src]
+  http-request set-header X-Forwarded-For %[var(sess.client)]
   http-request set-header X-Forwarded-Proto {scheme}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request del-header Forwarded
@@ -305,21 +323,31 @@ def _listeners(frame: Frame, layout: Layout) -> tuple[str, ...]:
 
 
 def _http(frame: Frame, *, passed_on: bool) -> str:
-    """The first rule leads nearly every request; the others are for names that only a wildcard or nobody declares."""
-    hosts, wildcards, sites = (frame.folder / name for name in (HOSTS, WILDCARDS, SITES))
-    is_led = "{ var(txn.pool) -m found }"
+    """HTTP, and HTTPS after it was opened: what every request is told, then where it leads."""
     return f"""\
 frontend http from http
   bind {socket(frame.host, frame.http_port)}
 {_https(frame, passed_on=passed_on)}\
 {_proxied(frame)}\
 {_request(frame)}\
-  http-request set-var(txn.pool) {pool_.HOST},map_str({hosts}),concat(,txn.path,/),map_beg({sites})
-  http-request set-var(txn.site) {pool_.HOST},map_str({hosts}) unless {is_led}
-  http-request set-var(txn.site) {pool_.HOST},map_end({wildcards},*) unless {is_led} or {{ var(txn.site) -m found }}
-  http-request set-var(txn.pool) var(txn.site),concat(,txn.path,/),map_beg({sites}) unless {is_led}
-  use_backend %[var(txn.pool)] if {is_led}
+{_leading(frame)}\
   default_backend nobody
+"""
+
+
+def _leading(frame: Frame) -> str:
+    """From host and path to the backend: by the host alone, by its paths, by a wildcard's paths.
+
+    The conditions set the variables, so that only a request that gets as far pays for them.
+    `txn.pool` is the backend, which has a colon in its name, or the host, of which the path decides.
+    """
+    hosts, wildcards, sites = (frame.folder / name for name in (HOSTS, WILDCARDS, SITES))
+    site = f"concat(,txn.path,/),map_beg({sites}),set-var(txn.pool) -m found"
+    keep_path = "!{ path,set-var(txn.path) -m len 0 }"  # always true
+    return f"""\
+  use_backend %[var(txn.pool)] if {{ {pool_.HOST},map_str({hosts}),set-var(txn.pool) -m sub : }}
+  use_backend %[var(txn.pool)] if {keep_path} {{ var(txn.pool),{site} }}
+  use_backend %[var(txn.pool)] if !{{ var(txn.pool) -m found }} {{ {pool_.HOST},map_end({wildcards},*),{site} }}
 """
 
 

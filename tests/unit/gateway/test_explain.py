@@ -62,7 +62,9 @@ def test_every_entry_of_a_map_says_where_it_comes_from() -> None:
     assert found[render.SITES, "a.test/"] == ("http:web", "document pier/routes/a")
     assert found[render.SITES, "new.test/"] == ("spare:2", "metadata `route` of the service new")
     assert found[render.WILDCARDS, ".b.test"] == ("*.b.test", "document pier/routes/a")
-    assert found[render.HOSTS, "s.test"] == ("s.test", "document pier/routes/s")
+    pool, why = found[render.HOSTS, "s.test"]
+    assert pool.startswith("http:web:")
+    assert why == "document pier/routes/s"
 
 
 def test_it_says_who_sits_where_by_now() -> None:

@@ -20,6 +20,7 @@ def section(policy: Policy, protocol: Protocol = Protocol.HTTP, paths: tuple[str
 
 def test_a_rewrite_looks_at_the_path_that_was_asked_for_and_quotes_whatever_is_in_it() -> None:
     assert section(Policy(rewrite="/50%'"), paths=("/a.b", ""))[1:] == [
+        "http-request set-var(txn.path) path",
         r"http-request replace-path '^(/a\.b|)(/.*)?$' '/50%%'\''\2' unless { var(txn.path) -m str '/a.b' }",
         r"http-request set-path '/50%%'\''' if { var(txn.path) -m str '/a.b' }",
     ]

@@ -50,17 +50,24 @@ def test_the_number_of_services_adds_no_rule() -> None:
     one = draw(pool("a", Protocol.HTTP), sites={"a.test/": "http:a"})
     two = draw(pool("a", Protocol.HTTP), pool("b", Protocol.HTTP), sites={"a.test/": "http:a", "b.test/": "http:b"})
     rules = [render.files(FRAME, found)[render.CONFIG].count("use_backend") for found in (one, two)]
-    assert rules == [1, 1]
+    assert rules == [3, 3]
 
 
 def test_longer_wildcards_come_first() -> None:
-    sites = {"*.b.test/": "p", "*.a.b.test/": "q", "x.test/api/": "r", "x.test/": "s", "*/": "t"}
+    sites = {"*.b.test/": "p", "*.a.b.test/": "q", "x.test/api/": "r", "x.test/": "s", "*/": "t", "y.test/": "http:u"}
     found = {name: render.text_of(entries) for name, entries in render.maps(draw(sites=sites), {"s": "spare"}).items()}
     assert {name: text for name, text in found.items() if text} == {
-        render.HOSTS: "x.test x.test\n",
+        render.HOSTS: "x.test x.test\ny.test http:u\n",
         render.WILDCARDS: ".a.b.test *.a.b.test\n.b.test *.b.test\n",
-        render.SITES: "*.a.b.test/ q\n*.b.test/ p\n*/ t\nx.test/ spare\nx.test/api/ r\n",
+        render.SITES: "*.a.b.test/ q\n*.b.test/ p\n*/ t\nx.test/ spare\nx.test/api/ r\ny.test/ http:u\n",
     }
+
+
+def test_a_host_without_a_backend_stays_known_so_that_no_wildcard_takes_it() -> None:
+    found = render.maps(draw(sites={"a.test/": "http:a", "b.test/": "http:b", "*.test/": "http:c"}), {})
+    led = render.with_backends(found, {"http:b", "http:c"})
+    assert led[render.HOSTS] == {"a.test": "a.test", "b.test": "http:b"}
+    assert led[render.SITES] == {"b.test/": "http:b", "*.test/": "http:c"}
 
 
 def test_what_only_a_reload_changes_does_not_follow_from_the_pools_or_the_names() -> None:
