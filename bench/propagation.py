@@ -1,6 +1,6 @@
 """From docker's `start` event to a gateway that sends traffic and the first answer, beside Traefik's docker provider.
 
-    uv run --group peers python bench/propagation.py [--starts 15]
+    uv run --group peers python bench/propagation.py [--starts 15] [--probe]
 
 Both are there at once, for the same containers of one engine and the same events, and are asked alike, every few
 milliseconds, until the new container itself has answered. Ours is the three commands: catalog, agent, gateway.
@@ -11,6 +11,8 @@ answered no sooner than the app listens, whoever leads there.
 
 Known: one more container of a service that both route to already; every second question goes to the other server. New:
 the first container of a service that nobody has heard of; its labels (SERVICE_ROUTE, a Traefik rule) bring the route.
+Without `--probe` a container has no check and counts as well from its start event on, so that the app's start is in
+none of ours; with it nobody is sent there before the app listens, as with what `pier deploy` starts.
 """
 
 from __future__ import annotations
@@ -67,16 +69,17 @@ class Place:
     catalog: str
     worker: Path
     """HAProxy's socket."""
+    is_probed: bool
     names: list[str] = field(default_factory=list)
     """Containers that were made."""
 
 
-async def main(starts: int) -> None:
+async def main(starts: int, *, is_probed: bool) -> None:
     mark = f"bench-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="pier-bench-") as text:
         folder = Path(text)
         async with Engine(SOCKET) as engine, aiohttp.ClientSession() as session, _doors(folder, mark) as (doors, url):
-            place = Place(engine, session, mark, doors, url, folder / "gateway" / "run" / "worker.sock")
+            place = Place(engine, session, mark, doors, url, folder / "gateway" / "run" / "worker.sock", is_probed)
             await small.image(engine)
             try:
                 first = await _container(place, KNOWN)
@@ -151,9 +154,10 @@ async def _known(place: Place, app: App) -> float:
 async def _sends(place: Place, app: App) -> float:
     """When HAProxy had a server that is ready at its address."""
     while True:
-        for server in await worker.servers(place.worker):
-            if server.port == app.port and not server.in_maintenance and not server.is_draining:
-                return time.time()
+        if f" {app.port} " in await worker.servers_text(place.worker):  # to read every server takes longer
+            for server in await worker.servers(place.worker):
+                if server.port == app.port and not server.in_maintenance and not server.is_draining:
+                    return time.time()
         await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -180,6 +184,7 @@ async def _container(place: Place, service: str) -> App:
         f"traefik.http.services.{own}.loadbalancer.server.port": "8000",
         f"traefik.http.routers.{own}.rule": f"Host(`{_host(place, service)}`)",
     }
+    labels |= {"SERVICE_CHECK_TCP": "true", "SERVICE_CHECK_INTERVAL": "5s"} if place.is_probed else {}
     script = f"echo {name} > /www/index.html; exec busybox httpd -f -p 8000 -h /www"
     host = {"PortBindings": {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}, "Init": True}
     body = {"Image": small.IMAGE, "Cmd": [script], "Labels": labels, "HostConfig": host}
@@ -256,4 +261,6 @@ def _quantile(values: Sequence[float], share: float) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=15)
-    asyncio.run(main(parser.parse_args().starts))
+    parser.add_argument("--probe", action="store_true")
+    options = parser.parse_args()
+    asyncio.run(main(options.starts, is_probed=options.probe))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pierhead.agent.endpoint import CRITICAL, PASSING, Probe
 
 STARTING_INTERVAL = timedelta(milliseconds=100)
-_FIRST_INTERVAL = timedelta(milliseconds=10)
+_FIRST_INTERVAL = timedelta(milliseconds=1)
 _STARTING_QUESTIONS = 600
 """After so many answers without success it is not starting any more: it is asked at its own interval."""
 

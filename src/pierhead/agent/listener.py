@@ -1,14 +1,16 @@
-"""Whether a container in the host's network really has the port that it would be registered with.
+"""Who listens, by the kernel's own tables.
 
-A published port is the container's as long as the engine says so: nobody else can listen there. In the host's network
-nobody keeps ports apart, so the one who listens is looked up: in the kernel's tables, and by the control group that the
-container's processes are in. Where that cannot be told (another machine's engine, not root) nothing is claimed.
+A container's own network tells when its app listens. A published port is the container's as long as the engine says so:
+nobody else can listen there. In the host's network nobody keeps ports apart, so whether a container really has the port
+that it would be registered with is looked up: in the kernel's tables, and by the control group that its processes are
+in. Where that cannot be told (another machine's engine, not root) nothing is claimed.
 
 Source: proc(5): /proc/net/tcp, /proc/<pid>/fd, /proc/<pid>/cgroup; cgroups(7).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -38,6 +40,14 @@ def strangers(container: Container, endpoints: Sequence[Endpoint]) -> dict[str, 
     }
 
 
+def listens(pid: int, port: int) -> bool:
+    """Somebody listens at the TCP port in the network that the process is in; False where that cannot be told.
+
+    Reads the kernel's files, which have few lines in a container's network.
+    """
+    return any(inodes(table, port) for table in _tables(_PROC / str(pid) / "net"))
+
+
 def inodes(table: str, port: int) -> set[str]:
     """The sockets that listen at the port, from the text of /proc/net/tcp or tcp6. Pure."""
     rows = (line.split() for line in table.splitlines()[1:])
@@ -55,11 +65,13 @@ def groups(text: str) -> list[str]:
 
 
 def _listening(port: int) -> set[str]:
-    found: set[str] = set()
+    return {inode for table in _tables(_PROC / "net") for inode in inodes(table, port)}
+
+
+def _tables(folder: Path) -> Iterator[str]:
     for name in ("tcp", "tcp6"):
-        path = _PROC / "net" / name
-        found |= inodes(path.read_text(), port) if path.exists() else set()
-    return found
+        with contextlib.suppress(OSError):  # no IPv6, or the process has ended
+            yield (folder / name).read_text()
 
 
 def _processes(pid: int) -> list[str]:

@@ -19,7 +19,7 @@ from pierhead.model.instance import Meta, is_host
 from pierhead.wire.docker import exec
 from pierhead.wire.docker.client import Engine
 
-_PROXY_PATIENCE = timedelta(milliseconds=30)
+PROXY_PATIENCE = timedelta(milliseconds=30)
 """The engine's own proxy accepts for a container that does not listen yet, and hangs up at once."""
 _HEAD_LIMIT = 4096
 _CHUNK = 1 << 14
@@ -34,11 +34,14 @@ class Means:
     lines: Lines
 
 
-async def ask(means: Means, endpoint: Endpoint, probe: Probe) -> Answer:
-    """Whether the endpoint can serve now, and how that was seen."""
+async def ask(means: Means, endpoint: Endpoint, probe: Probe, patience: timedelta = PROXY_PATIENCE) -> Answer:
+    """Whether the endpoint can serve now, and how that was seen.
+
+    `patience`: how long who accepted may still hang up; none is needed where it is known that the app listens.
+    """
     try:
         async with asyncio.timeout(probe.timeout.total_seconds()):
-            return await _ask(means, endpoint, probe)
+            return await _ask(means, endpoint, probe, patience)
     except TimeoutError:
         return Answer(
             passed=False, reason=f"{_what(endpoint, probe)}: no answer in {probe.timeout.total_seconds():g} s"
@@ -47,11 +50,11 @@ async def ask(means: Means, endpoint: Endpoint, probe: Probe) -> Answer:
         return Answer(passed=False, reason=f"{_what(endpoint, probe)}: {_reason(error)}")
 
 
-async def _ask(means: Means, endpoint: Endpoint, probe: Probe) -> Answer:
+async def _ask(means: Means, endpoint: Endpoint, probe: Probe, patience: timedelta) -> Answer:
     if probe.kind is Kind.COMMAND:
         return await _command(means.engine, endpoint, probe)
     if probe.kind is Kind.TCP:
-        passed, said = await _tcp(means.lines, endpoint)
+        passed, said = await _tcp(means.lines, endpoint, patience)
     elif probe.kind is Kind.HTTP:
         passed, said = await _http(means.lines, endpoint, probe)
     else:
@@ -59,9 +62,9 @@ async def _ask(means: Means, endpoint: Endpoint, probe: Probe) -> Answer:
     return Answer(passed, f"{_what(endpoint, probe)}: {said}")
 
 
-async def _tcp(lines: Lines, endpoint: Endpoint) -> tuple[bool, str]:
+async def _tcp(lines: Lines, endpoint: Endpoint, patience: timedelta) -> tuple[bool, str]:
     """Accepted, and not hung up on at once."""
-    heard = await lines.ask(Question(endpoint.address, endpoint.port, b"", _always, _PROXY_PATIENCE))
+    heard = await lines.ask(Question(endpoint.address, endpoint.port, b"", _always, patience))
     if heard.is_closed and not heard.data:
         return False, "accepted and closed at once: nothing listens in the container"
     return True, "accepted"
@@ -70,7 +73,7 @@ async def _tcp(lines: Lines, endpoint: Endpoint) -> tuple[bool, str]:
 async def _http(lines: Lines, endpoint: Endpoint, probe: Probe) -> tuple[bool, str]:
     """The app may finish its answer and close first."""
     request = _request(endpoint, probe)
-    heard = await lines.ask(Question(endpoint.address, endpoint.port, request, _has_verdict, _PROXY_PATIENCE))
+    heard = await lines.ask(Question(endpoint.address, endpoint.port, request, _has_verdict, PROXY_PATIENCE))
     return _verdict(heard.data)
 
 

@@ -54,9 +54,9 @@ def test_an_inherited_pass_ends_with_failures() -> None:
 
 
 def test_questions_are_quick_while_it_starts_and_slow_afterwards() -> None:
-    waits = [health.interval(seen("-" * count), PROBE) for count in range(8)]
-    assert waits[:4] == [timedelta(milliseconds=ms) for ms in (10, 20, 40, 80)]
-    assert set(waits[4:]) == {timedelta(milliseconds=100)}
+    waits = [health.interval(seen("-" * count), PROBE) for count in range(10)]
+    assert waits[:7] == [timedelta(milliseconds=ms) for ms in (1, 2, 4, 8, 16, 32, 64)]
+    assert set(waits[7:]) == {timedelta(milliseconds=100)}
     assert health.interval(seen("++"), PROBE) == PROBE.interval
     assert health.interval(seen("++---"), PROBE) == PROBE.interval
     assert health.interval(seen("-" * 700), PROBE) == PROBE.interval

@@ -42,3 +42,13 @@ def test_nobody_is_called_a_stranger_where_it_cannot_be_told() -> None:
         assert listener.strangers(there, [endpoint]) == {}
         assert listener.strangers(replace(there, pid=os.getpid(), network="bridge"), [endpoint]) == {}
         assert listener.strangers(replace(there, pid=os.getpid()), [replace(endpoint, container_port="1/udp")]) == {}
+
+
+def test_it_is_told_who_listens_in_the_network_of_a_process() -> None:
+    with socket.socket(socket.AF_INET6) as opened:
+        opened.bind(("::1", 0))
+        port = opened.getsockname()[1]
+        assert not listener.listens(os.getpid(), port)
+        opened.listen()
+        assert listener.listens(os.getpid(), port)
+        assert not listener.listens(2**22 + 1, port)
