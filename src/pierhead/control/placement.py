@@ -9,7 +9,7 @@ from pierhead.control.context import Context
 from pierhead.model import placement
 from pierhead.model.placement import Room, Wanted
 from pierhead.wire.docker import swarm, tasks
-from pierhead.wire.docker.services import Service
+from pierhead.wire.docker.services import NODE, Service
 from pierhead.wire.docker.swarm import Node
 from pierhead.wire.docker.tasks import Task
 
@@ -34,6 +34,7 @@ def explained(task: Task, service: Service | None, rooms: Sequence[Room]) -> str
         memory_bytes=task.reserved.memory_bytes or 0,
         labels=dict(_label(one) for one in task.constraints if one.startswith(_LABEL) and "==" in one),
         ports=service.published if service else (),
+        node=next((_label(one)[1] for one in task.constraints if one.startswith(NODE)), ""),
     )
     return placement.explained(task.error, wanted, rooms)
 
@@ -46,6 +47,7 @@ def _room(node: Node, held: Sequence[Task]) -> Room:
         memory_bytes=(node.resources.memory_bytes or 0) - sum(task.reserved.memory_bytes or 0 for task in held),
         labels=node.labels,
         closed=closed if node.state == "ready" else node.state,
+        id=node.id,
     )
 
 

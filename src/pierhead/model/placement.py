@@ -21,6 +21,8 @@ class Wanted:
     labels: Mapping[str, str] = field(default_factory=dict)
     ports: Sequence[int] = ()
     """Host ports that must be free."""
+    node: str = ""
+    """The id of the node where its volumes are; empty: wherever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Room:
     labels: Mapping[str, str] = field(default_factory=dict)
     closed: str = ""
     """Why it takes nothing: `drained`, `paused`, `down`; empty: it takes something."""
+    id: str = ""
+    """What the engine calls it."""
 
 
 def is_unplaced(error: str) -> bool:
@@ -59,6 +63,8 @@ def _lack(wanted: Wanted, room: Room) -> str:
     """The first thing that is in the way; empty: nothing that is known."""
     if room.closed:
         return room.closed
+    if wanted.node not in ("", room.id):
+        return "does not have its volumes"
     absent = [f"{name}={value}" for name, value in wanted.labels.items() if room.labels.get(name) != value]
     if absent:
         return f"lacks the label {absent[0]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pierhead.control import host_ports, registry
@@ -18,11 +18,12 @@ from pierhead.model.route import Route
 from pierhead.model.run import Run
 from pierhead.model.step import Step
 from pierhead.release import service
-from pierhead.release.group import Group
+from pierhead.release.group import Group, volumes_on
 from pierhead.wire.consul import kv
 from pierhead.wire.consul.kv import Pair
 from pierhead.wire.docker import secrets, services
 from pierhead.wire.docker.services import SecretFile, ServiceSpec
+from pierhead.wire.docker.tasks import Task
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ async def step(ctx: Context, wanted: Step, target: Release | None, known: Mappin
     if wanted.kind == "create" and target:
         await _create(ctx, target, wanted.data)
     elif wanted.kind == "run" and target:
-        await _run(ctx, target, wanted.data)
+        await _run(ctx, target, wanted.data, volumes_on(task for group in known.values() for task in group.tasks))
     elif wanted.kind == "scale":
         await _scale(ctx, known[wanted.target], wanted.data, target)
     elif wanted.kind == "remove":
@@ -94,10 +95,10 @@ async def _create(ctx: Context, release: Release, replicas: int) -> None:
         _log.debug("The engine service exists already.", extra={"release": release.name})
 
 
-async def _run(ctx: Context, release: Release, hook: str) -> None:
+async def _run(ctx: Context, release: Release, hook: str, node: str) -> None:
     """The hook runs, or has run: its engine service stays until what became of it is written down."""
     files = [await _secret(ctx, release, name) for name in release.secrets]
-    place = service.Place(ctx.settings.cluster, ctx.settings.mount)
+    place = service.Place(ctx.settings.cluster, ctx.settings.mount, node)
     try:
         command = getattr(release.spec.deploy.hooks, hook)
         await _created(ctx, service.job(place, release, files, hook, command))
@@ -105,10 +106,13 @@ async def _run(ctx: Context, release: Release, hook: str) -> None:
         _log.debug("The hook's engine service exists already.", extra={"release": release.name, "hook": hook})
 
 
-async def run(ctx: Context, release: Release, wanted: Run) -> None:
-    """The run has an engine service. Idempotent. Raises: what the engine refuses, Unavailable."""
+async def run(ctx: Context, release: Release, wanted: Run, tasks: Iterable[Task]) -> None:
+    """The run has an engine service, on a node where the `tasks` of the app have their volumes. Idempotent.
+
+    Raises: what the engine refuses, Unavailable.
+    """
     files = [await _secret(ctx, release, name) for name in release.secrets]
-    place = service.Place(ctx.settings.cluster, ctx.settings.mount)
+    place = service.Place(ctx.settings.cluster, ctx.settings.mount, volumes_on(tasks))
     try:
         await _created(ctx, service.run(place, release, files, wanted))
     except errors.Conflict:

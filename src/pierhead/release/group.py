@@ -77,6 +77,12 @@ def groups(services: Iterable[Service], tasks: Mapping[str, Sequence[Task]]) -> 
     return {name: Group(name, tuple(sorted(members, key=_runs))) for name, members in found.items()}
 
 
+def volumes_on(tasks: Iterable[Task]) -> str:
+    """The id of the node whose volumes the instances have: always the same one, where they are on several. Empty: none
+    runs."""
+    return min((task.node for task in tasks if task.is_running and task.is_wanted), default="")
+
+
 def _runs(member: Member) -> tuple[bool, str]:
     return any(task.is_running for task in member.tasks), member.service.name
 

@@ -36,7 +36,7 @@ async def look(ctx: Context, there: Cluster) -> bool:
             await jobs.remove(ctx, member)
     for run in wanted.values():
         try:
-            await (_follow(ctx, run, found[run.id]) if run.id in found else _begin(ctx, run))
+            await (_follow(ctx, run, found[run.id]) if run.id in found else _begin(ctx, run, there))
         except (errors.Invalid, errors.NotFound) as error:
             await runs.failed(ctx, run, str(error))
     return any(run.state is RunState.WAITING for run in wanted.values()) or bool(found.keys() - wanted.keys())
@@ -47,12 +47,14 @@ def _found(there: Cluster) -> Mapping[int, Member]:
     return {int(one.labels[Label.RUN]): Member(one, there.tasks.get(one.id, ())) for one in every}
 
 
-async def _begin(ctx: Context, run: Run) -> None:
+async def _begin(ctx: Context, run: Run, there: Cluster) -> None:
     if run.instance:  # it was there
         await runs.failed(ctx, run, "Its container was removed.")
         return
     release = await releases.find(ctx, run.release_id)
-    await apply.run(ctx, replace(release, variables={**release.variables, **run.variables}), run)
+    serving = there.services.get((run.app, run.environment), ())
+    tasks = [task for one in serving for task in there.tasks.get(one.id, ())]
+    await apply.run(ctx, replace(release, variables={**release.variables, **run.variables}), run, tasks)
 
 
 async def _follow(ctx: Context, run: Run, member: Member) -> None:

@@ -13,7 +13,7 @@ from pierhead.model.app import Network, Port, Protocol, Spec, service_name
 from pierhead.model.instance import Label
 from pierhead.model.release import Release, engine_name, in_cluster
 from pierhead.model.run import Run
-from pierhead.wire.docker.services import Mount, SecretFile, ServiceSpec, Share
+from pierhead.wire.docker.services import NODE, Mount, SecretFile, ServiceSpec, Share
 from pierhead.wire.docker.services import Port as EnginePort
 
 _HARMLESS = "SIGCONT"
@@ -30,6 +30,9 @@ class Place:
     cluster: str
     mount: Path
     """The folder of every node that instances see as `/.pier`."""
+    volumes_on: str = ""
+    """The engine's id of the node on which instances have their volumes; empty: there are no instances. What runs once
+    must find there what they wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,10 @@ def job(
     wanted = replace(release.spec, command=tuple(command), ports=(), ports_required=False)
     usual = spec(place, replace(release, spec=wanted), 1, secrets)
     labels = {key: usual.labels[key] for key in (Label.CLUSTER, Label.APP, Label.ENVIRONMENT, Label.RELEASE)}
+    is_bound = place.volumes_on and any(mount.kind == "volume" for mount in usual.mounts)
     return replace(
         usual,
+        constraints=[*usual.constraints, *([f"{NODE} == {place.volumes_on}"] if is_bound else ())],
         name=f"{usual.name}-{name.replace('_', '-')}",
         labels={**labels, Label.JOB: name},
         restart="none",

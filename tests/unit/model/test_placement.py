@@ -30,6 +30,11 @@ C = Room("c", cpus=0.25, memory_bytes=4 * GIB, labels={"zone": "b"})
         (Wanted(memory_bytes=GIB), [Room("a", 2, -GIB)], "no node has 1 GiB free: a 0 MiB"),
         (Wanted(cpus=0.5), [Room("a", -1, GIB)], "no node has 0.5 processors free: a 0 processors"),
         (Wanted(), [B, Room("d", 1, GIB, closed="down")], "no node can take it: b drained, d down"),
+        (
+            Wanted(node="x1"),
+            [Room("a", 2, GIB), Room("b", 2, GIB, closed="drained", id="x1")],
+            "no node can take it: a does not have its volumes, b drained",
+        ),
         (Wanted(labels={"disk": "ssd"}), [A], "no node can take it: a lacks the label disk=ssd"),
     ],
 )

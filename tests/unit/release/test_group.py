@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pierhead.model.instance import Label
-from pierhead.release.group import Group, groups
+from pierhead.release.group import Group, groups, volumes_on
 from pierhead.wire.docker.services import Service
 from pierhead.wire.docker.tasks import Task
 
@@ -34,6 +35,13 @@ def test_a_release_is_one_service_or_one_for_each_instance() -> None:
     assert (only(ones).name, only(ones).replicas, only(ones).is_single) == ("notes-dev-v3", 2, False)
     number_in_its_name = Service("s", "app-1-2", 1, {Label.RELEASE: "v3"}, 1)
     assert groups([number_in_its_name], {}).keys() == {"app-1-2"}
+
+
+def test_volumes_are_where_instances_run_and_stay() -> None:
+    here, there = task("s"), replace(task("s"), node="n2")
+    assert volumes_on([there, here]) == "n1"
+    assert volumes_on([there, replace(here, desired="shutdown")]) == "n2"
+    assert volumes_on([replace(here, state="failed")]) == ""
 
 
 def test_what_does_not_run_is_the_first_to_go() -> None:

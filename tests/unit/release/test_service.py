@@ -105,6 +105,18 @@ def test_a_secret_as_a_variable_is_named_and_never_told() -> None:
     assert not {"DATABASE_URL", "KEY"} & made.env.keys()
 
 
+def test_what_runs_once_is_where_the_instances_have_their_volumes() -> None:
+    there = replace(PLACE, volumes_on="x1y2")
+    on_disk = replace(SPEC, volumes=(Volume("/srv/notes", "/data"),), labels={"disk": "ssd"})
+    named = replace(on_disk, volumes=(Volume("data", "/data"),))
+    made = [service.job(there, release(spec), [], "pre_deploy", ["migrate"]) for spec in (on_disk, named)]
+    assert [list(one.constraints) for one in made] == [
+        ["node.labels.disk == ssd"],
+        ["node.labels.disk == ssd", "node.id == x1y2"],
+    ]
+    assert "node.id" not in str(service.spec(there, release(named), 1, []).constraints)
+
+
 @pytest.mark.parametrize("is_watched", [True, False])
 def test_a_run_is_a_container_of_the_release_that_ends_by_itself(is_watched: bool) -> None:
     wanted = Run(7, "notes", "dev", 1, "mia", ("tidy",), {}, is_watched, RunState.WAITING, "", "", None, "", AT, None)

@@ -61,6 +61,8 @@ class Share:
 
 
 NOTHING = Share()
+NODE = "node.id"
+"""What a constraint calls the node itself: `node.id == x1y2`."""
 
 
 @dataclass(frozen=True, slots=True)
