@@ -185,7 +185,8 @@ def test_refusals_say_what_to_do(pierhead: Pierhead, site: Repository, tmp_path:
     assert "production" in unknown.stderr
 
 
-def test_a_key_is_replaced_although_the_server_was_killed_in_the_middle(pierhead: Pierhead) -> None:
+def test_a_key_is_replaced_although_the_server_was_killed_in_the_middle(pierhead: Pierhead, site: Repository) -> None:
+    kept = {one["id"] for one in pierhead.json("ps", "site")["instances"]}
     subprocess.run([PIER, "secret", "set", "sealed", "KEY"], input=b"value", env=pierhead.environment, check=True)
     file, before = pierhead.home / "secret.key", Keyring.kept(pierhead.home / "secret.key")
     rows = [("sealed", "dev", "KEY", 2 + n, before.seal(b"value %d" % n), "2026-01-01") for n in range(1500)]
@@ -205,6 +206,10 @@ def test_a_key_is_replaced_although_the_server_was_killed_in_the_middle(pierhead
         found = database.execute("SELECT version, ciphertext FROM secrets WHERE app = 'sealed'").fetchall()
     opened = {version: held.settled().open(sealed) for version, sealed in found}
     assert opened == {1: b"value"} | {2 + n: b"value %d" % n for n in range(1500)}
+    # The mark of the registry's account is made with that key, so every engine service is told the account again.
+    until(lambda: (found := pierhead.json("registry", "show"))["told"] == found["services"] > 0)
+    assert {one["id"] for one in pierhead.json("ps", "site")["instances"]} == kept, "nothing is restarted"
+    assert ask(pierhead.gateway, HOST)[0] == 200
 
 
 def test_the_same_commit_is_the_same_image(pierhead: Pierhead, site: Repository) -> None:

@@ -1,4 +1,5 @@
-"""Base images for tests: made once on this machine, kept in `.tools/bases`, and few: one is all that compile.
+"""Base images for tests: made once on this machine, kept in `.tools/bases`, and few: one is all that compile, and one
+that has more is taken for one that has less.
 
 What they are made of and how is in the name under which they are kept, so that a change makes them anew.
 """
@@ -20,7 +21,7 @@ from pierhead.wire.oci.client import Registry
 KEPT = Path(__file__).parents[3] / ".tools" / "bases"
 _COMPILING = ("python-build", "node", "node-build", "node-compile")
 OWN: Mapping[str, str] = MappingProxyType(
-    {"static": "static", "python": "python", **dict.fromkeys(_COMPILING, "tools")}
+    {"static": "static", "python": "python", "debian": "python", **dict.fromkeys(_COMPILING, "tools")}
 )
 """Base image → what is taken for it."""
 _TOOLS = sorted({package for name in _COMPILING for package in base.NAMES[name]})
