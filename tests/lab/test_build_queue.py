@@ -93,9 +93,10 @@ async def test_a_server_that_died_left_containers_that_go_and_a_build_that_is_do
 
 async def test_a_log_is_kept_by_step(place: Place) -> None:
     async with place.working():
-        ended = await place.ended(await place.queue("loud", "echo one; seq 1 30000; exit 3"))
+        ended = await place.ended(await place.queue("loud", "echo -e '\\033[31mred\\033[0m'; seq 1 30000; exit 3"))
     assert ended.state is BuildState.FAILED
     assert "failed with exit code 3" in ended.reason
+    assert "build: \x1b[31mred\x1b[0m" in await place.log(ended.id), "with its colours"
     steps = await builds.steps(place.ctx, ended.id)
     assert [step.name for step in steps if step.name != "base"] == ["fetch", "commit", "recipe", "build", "failed"]
     assert next(step.lines for step in steps if step.name == "build") == 30_001

@@ -23,17 +23,17 @@ _COMPILING = ("python-build", "node", "node-build", "node-compile")
 OWN: Mapping[str, str] = MappingProxyType(
     {"static": "static", "python": "python", "debian": "python", **dict.fromkeys(_COMPILING, "tools")}
 )
-"""Base image → what is taken for it."""
+"""Base image → what is taken for it; any other is taken for itself."""
 _TOOLS = sorted({package for name in _COMPILING for package in base.NAMES[name]})
 
 
 async def seed(registry: Registry, names: Sequence[str] = tuple(OWN)) -> None:
     """The registry has these base images. Raises: Failed (they cannot be made), Unavailable."""
-    for source in dict.fromkeys(OWN[name] for name in names):
+    for source in dict.fromkeys(OWN.get(name, name) for name in names):
         kept = KEPT / f"{source}-{_key(source)}"
         if not kept.exists():
             await _make(registry, source, kept)
-        await _put(registry, kept, [name for name in names if OWN[name] == source])
+        await _put(registry, kept, [name for name in names if OWN.get(name, name) == source])
 
 
 async def _make(registry: Registry, source: str, kept: Path) -> None:
