@@ -6,6 +6,7 @@ What they are made of and how is in the name under which they are kept, so that 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import inspect
 import shutil
@@ -29,11 +30,19 @@ _TOOLS = sorted({package for name in _COMPILING for package in base.NAMES[name]}
 
 async def seed(registry: Registry, names: Sequence[str] = tuple(OWN)) -> None:
     """The registry has these base images. Raises: Failed (they cannot be made), Unavailable."""
-    for source in dict.fromkeys(OWN.get(name, name) for name in names):
-        kept = KEPT / f"{source}-{_key(source)}"
-        if not kept.exists():
-            await _make(registry, source, kept)
-        await _put(registry, kept, [name for name in names if OWN.get(name, name) == source])
+    wanted: dict[str, list[str]] = {}
+    for name in names:
+        wanted.setdefault(OWN.get(name, name), []).append(name)
+    async with asyncio.TaskGroup() as group:  # each waits for the network and for the disk
+        for source, mine in wanted.items():
+            group.create_task(_seed(registry, source, mine))
+
+
+async def _seed(registry: Registry, source: str, names: Sequence[str]) -> None:
+    kept = KEPT / f"{source}-{_key(source)}"
+    if not kept.exists():
+        await _make(registry, source, kept)
+    await _put(registry, kept, names)
 
 
 async def _make(registry: Registry, source: str, kept: Path) -> None:
