@@ -5,6 +5,9 @@
 Both are there at once, for the same containers of one engine and the same events, and are asked alike, every few
 milliseconds, until the new container itself has answered. Ours is the three commands: catalog, agent, gateway.
 
+Containers are published at this machine's own address, as for others: on loopback the engine's own proxy would hold a
+connection that comes before the app listens for up to a second.
+
 What the app itself takes is told apart: it is asked at its own port too, and the moments are looked at separately when
 the catalog shows the endpoint and when HAProxy shows a server that is ready. A request of the new service can be
 answered no sooner than the app listens, whoever leads there.
@@ -22,6 +25,7 @@ import asyncio
 import contextlib
 import math
 import os
+import socket
 import statistics
 import sys
 import tempfile
@@ -113,7 +117,8 @@ async def _listens(place: Place, app: App) -> float:
     asked: set[asyncio.Task[bool]] = set()
     try:
         while not any(one.done() and one.result() for one in asked):
-            asked = {one for one in asked if not one.done()} | {asyncio.ensure_future(_is_there(place, app.port, app))}  # noqa: TID251
+            another = asyncio.ensure_future(_is_there(place, app, app.port, _address()))  # noqa: TID251
+            asked = {one for one in asked if not one.done()} | {another}
             await asyncio.wait(asked, timeout=_LOOK_SECONDS)
         return time.time()
     finally:
@@ -125,17 +130,17 @@ async def _answered(place: Place, door: str, app: App) -> float:
     """When that container had answered a request there."""
     end = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < end:
-        if await _is_there(place, place.doors[door], app):
+        if await _is_there(place, app, place.doors[door]):
             return time.time()
         await asyncio.sleep(_LOOK_SECONDS)
     raise SystemExit(f"{door} does not lead to {app.name} after {_PATIENCE_SECONDS} s")
 
 
-async def _is_there(place: Place, port: int, app: App) -> bool:
-    """The container has answered a request at that port."""
+async def _is_there(place: Place, app: App, port: int, address: str = "127.0.0.1") -> bool:
+    """The container has answered a request there."""
     with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-        url, headers = f"http://127.0.0.1:{port}/", {"Host": _host(place, app.service)}
-        async with place.session.get(url, headers=headers) as response:
+        headers = {"Host": _host(place, app.service)}
+        async with place.session.get(f"http://{address}:{port}/", headers=headers) as response:
             return response.status == 200 and (await response.text()).strip() == app.name
     return False
 
@@ -159,6 +164,16 @@ async def _sends(place: Place, app: App) -> float:
                 if server.port == app.port and not server.in_maintenance and not server.is_draining:
                     return time.time()
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _address() -> str:
+    """This machine's, as others reach it; loopback where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            return "127.0.0.1"
+        return str(asked.getsockname()[0])
 
 
 def _host(place: Place, service: str) -> str:
@@ -186,7 +201,7 @@ async def _container(place: Place, service: str) -> App:
     }
     labels |= {"SERVICE_CHECK_TCP": "true", "SERVICE_CHECK_INTERVAL": "5s"} if place.is_probed else {}
     script = f"echo {name} > /www/index.html; exec busybox httpd -f -p 8000 -h /www"
-    host = {"PortBindings": {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}, "Init": True}
+    host = {"PortBindings": {"8000/tcp": [{"HostIp": _address(), "HostPort": str(port)}]}, "Init": True}
     body = {"Image": small.IMAGE, "Cmd": [script], "Labels": labels, "HostConfig": host}
     await containers.create(place.engine, body, name=name)
     return App(name, service, port)
@@ -196,7 +211,7 @@ async def _container(place: Place, service: str) -> App:
 async def _doors(folder: Path, mark: str) -> AsyncIterator[tuple[Mapping[str, int], str]]:
     catalog, admin, ours, theirs = ports.free(4)
     url = f"http://127.0.0.1:{catalog}"
-    told = ("--engine", SOCKET, "--catalog", url, "--advertise", "127.0.0.1", "--cluster", mark)
+    told = ("--engine", SOCKET, "--catalog", url, "--advertise", _address(), "--cluster", mark)
     addresses = ("--http", f"127.0.0.1:{ours}", "--admin", f"127.0.0.1:{admin}", "--no-keep")
     async with (
         _program(*PIER, "catalog", "--listen", f"127.0.0.1:{catalog}", "--data", str(folder / "catalog")),
