@@ -150,11 +150,33 @@ def test_a_promotion_waits_until_another_person_approves_it_and_changes_nothing_
     assert shop.answer(STAGING) == (200, "one")
     assert shop.newest("staging")["approvals"] == ["mia"]
     assert "mia approves it." in [text for _, _, text in shop.journal(number)]
+    shop.admin.pier("promote", "shop", "--from", "staging", "--to", "production", "--yes")
+    assert shop.answer(PRODUCTION) == (200, "one")
+    assert len({shop.current(environment)["image"] for environment in ("dev", "staging", "production")}) == 1
+
+
+def test_what_is_superseded_or_cancelled_at_its_pause_leaves_what_ran_before(shop: Shop) -> None:
+    shop.admin.pier("environment", "set", "staging", "--approvals", "0")
+    before = shop.current("staging")["name"]
+    shop.released("two")
+    with Load(shop.admin.gateway, STAGING) as load:
+        with shop.admin.begun("promote", "shop", "--from", "dev", "--to", "staging", "--yes") as promoting:
+            shop.waits("staging", "60 % of requests, until a person continues")
+            with shop.mia.begun("promote", "shop", "--from", "dev", "--to", "staging", "--yes") as newer:
+                assert promoting.wait(180) == 6
+                assert promoting.stderr
+                number = shop.waits("staging", "60 % of requests, until a person continues")
+                assert f"superseded: Deployment {number} of mia came after it." in promoting.stderr.read()
+                shop.mia.pier("deployment", "cancel", str(number))
+                assert newer.wait(180) == 6
+                assert newer.stderr
+                assert "cancelled: Cancelled by mia." in newer.stderr.read()
+        eventually(lambda: {shop.answer(STAGING) for _ in range(20)} == {(200, "one")})
+    assert load.failures == []
+    assert shop.current("staging")["name"] == before
 
 
 def test_a_canary_pauses_for_minutes_and_for_a_person(shop: Shop) -> None:
-    shop.admin.pier("environment", "set", "staging", "--approvals", "0")
-    shop.released("two")
     with Load(shop.admin.gateway, STAGING) as load:
         with shop.admin.begun("promote", "shop", "--from", "dev", "--to", "staging", "--yes") as promoting:
             number = shop.waits("staging", "60 % of requests, until a person continues")
@@ -174,50 +196,28 @@ def test_a_canary_pauses_for_minutes_and_for_a_person(shop: Shop) -> None:
     assert [text for _, step, text in lines if step == "continue"] == ["mia continues it."] * 2
 
 
-def test_what_is_superseded_or_cancelled_at_its_pause_leaves_what_ran_before(shop: Shop) -> None:
-    before = shop.current("staging")["name"]
-    shop.released("three")
-    with Load(shop.admin.gateway, STAGING) as load:
-        with shop.admin.begun("promote", "shop", "--from", "dev", "--to", "staging", "--yes") as promoting:
-            shop.waits("staging", "60 % of requests, until a person continues")
-            with shop.mia.begun("promote", "shop", "--from", "dev", "--to", "staging", "--yes") as newer:
-                assert promoting.wait(180) == 6
-                assert promoting.stderr
-                number = shop.waits("staging", "60 % of requests, until a person continues")
-                assert f"superseded: Deployment {number} of mia came after it." in promoting.stderr.read()
-                shop.mia.pier("deployment", "cancel", str(number))
-                assert newer.wait(180) == 6
-                assert newer.stderr
-                assert "cancelled: Cancelled by mia." in newer.stderr.read()
-        eventually(lambda: {shop.answer(STAGING) for _ in range(20)} == {(200, "two")})
-    assert load.failures == []
-    assert shop.current("staging")["name"] == before
-
-
 def test_what_a_promotion_tells_is_what_differs_then_and_a_freeze_holds_until_it_is_overridden(shop: Shop) -> None:
-    shop.admin.pier("promote", "shop", "--from", "staging", "--to", "production", "--yes")
     first = shop.current("production")
-    assert (shop.answer(PRODUCTION), first["image"]) == ((200, "two"), shop.current("staging")["image"])
     shop.admin.pier(
         "environment", "set", "production", "--domain", "example", "--freeze", "2020-01-01/2120-01-01/audit"
     )
     secret(shop.admin, "production")
     shop.admin.pier("variable", "set", "shop", "SIZE=large", "-e", "production", "--later")
-    dev = shop.current("dev")
-    asked = shop.admin.pier("promote", "shop", "--from", "dev", "--to", "production", "--json", check=False)
+    staging = shop.current("staging")
+    asked = shop.admin.pier("promote", "shop", "--from", "staging", "--to", "production", "--json", check=False)
     told = json.loads(asked.stdout)
     assert (asked.returncode, shop.current("production")) == (5, first)
     assert [(one["kind"], one["name"], one["before"], one["after"]) for one in told["differences"]] == [
-        ("image", "", digest(first), digest(dev)),
-        ("commit", "", first["commit"][:10], dev["commit"][:10]),
+        ("image", "", digest(first), digest(staging)),
+        ("commit", "", first["commit"][:10], staging["commit"][:10]),
         ("route", "shop.example/", None, "shop.example/"),
         ("variable", "SIZE", "small", "large"),
         ("secret", "card", "version 1", "version 2"),
     ]
-    assert [one.partition(" ")[2] for one in told["commits"]] == ["Say three"]
+    assert [one.partition(" ")[2] for one in told["commits"]] == ["Say two", "Ask for two", "Ask for many"]
     assert told["steps"][0] == "pause the next release: production is frozen until 2120-01-01 00:00 UTC: audit"
     before = shown(shop, first["name"])
-    with shop.admin.begun("promote", "shop", "--from", "dev", "--to", "production", "--yes") as promoting:
+    with shop.admin.begun("promote", "shop", "--from", "staging", "--to", "production", "--yes") as promoting:
         number = shop.waits(
             "production", "production is frozen until 2120-01-01 00:00 UTC: audit (`pier deployment over"
         )
@@ -226,13 +226,13 @@ def test_what_a_promotion_tells_is_what_differs_then_and_a_freeze_holds_until_it
         assert (bare.returncode, "Say why the freeze shall not hold" in bare.stderr) == (2, True)
         shop.mia.pier("deployment", "override", str(number), "--reason", "a leak")
         shop.waits("production", "0 % of requests, until a person continues")
-        assert (shop.answer(f"preview.{PRODUCTION}"), shop.answer(PRODUCTION)) == ((200, "three"), (200, "two"))
+        assert (shop.answer(f"preview.{PRODUCTION}"), shop.answer(PRODUCTION)) == ((200, "two"), (200, "one"))
         shop.mia.pier("deployment", "continue", str(number))
         assert promoting.wait(180) == 0
-    assert {shop.answer(PRODUCTION), shop.answer("shop.example")} == {(200, "three")}
+    assert {shop.answer(PRODUCTION), shop.answer("shop.example")} == {(200, "two")}
     eventually(lambda: shop.answer(f"preview.{PRODUCTION}")[0] == 404)
     now = shop.current("production")
-    assert (now["image"], shop.newest("production")["override"]) == (dev["image"], "mia: a leak")
+    assert (now["image"], shop.newest("production")["override"]) == (staging["image"], "mia: a leak")
     assert "mia lets it begin in a freeze: a leak" in [text for _, _, text in shop.journal(number)]
     after = shown(shop, now["name"])
     named = {f"{kind} {name}".strip() for kind, name in ((one["kind"], one["name"]) for one in told["differences"])}
