@@ -20,6 +20,8 @@ from pierhead.agent.endpoint import Endpoint
 from pierhead.wire.docker.containers import Container
 
 _LISTEN = "0A"
+_LOOPBACK = ("7F", "00000000000000000000000001000000")
+"""How 127.0.0.0/8, also within IPv6, and ::1 end as the kernel writes them."""
 _PROC, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
@@ -41,17 +43,27 @@ def strangers(container: Container, endpoints: Sequence[Endpoint]) -> dict[str, 
 
 
 def listens(pid: int, port: int) -> bool:
-    """Somebody listens at the TCP port in the network that the process is in; False where that cannot be told.
+    """Somebody listens for others at the TCP port in the process's network; False where that cannot be told.
 
     Reads the kernel's files, which have few lines in a container's network.
     """
-    return any(inodes(table, port) for table in _tables(_PROC / str(pid) / "net"))
+    return any(is_open(table, port) for table in _tables(_PROC / str(pid) / "net"))
+
+
+def is_open(table: str, port: int) -> bool:
+    """Whether somebody listens at the port, and not on loopback alone, by the text of /proc/net/tcp or tcp6. Pure."""
+    places = (row[1].rpartition(":")[0] for row in _listeners(table, port))
+    return any(not place.endswith(_LOOPBACK) for place in places)
 
 
 def inodes(table: str, port: int) -> set[str]:
     """The sockets that listen at the port, from the text of /proc/net/tcp or tcp6. Pure."""
+    return {row[9] for row in _listeners(table, port)}
+
+
+def _listeners(table: str, port: int) -> Iterator[list[str]]:
     rows = (line.split() for line in table.splitlines()[1:])
-    return {row[9] for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+    return (row for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port)
 
 
 def groups(text: str) -> list[str]:

@@ -83,7 +83,8 @@ class Probers:
 
 
 def _patience(prober: _Prober) -> timedelta:
-    """None while it starts, once the kernel says that the app listens: then it is no proxy that accepts."""
+    """Short while it starts, once the kernel says that the app listens: then hardly a proxy alone accepts."""
     port, _, protocol = prober.endpoint.container_port.partition("/")
     is_starting = prober.pid and not prober.health.has_passed and protocol == "tcp"
-    return timedelta() if is_starting and listener.listens(prober.pid, int(port)) else probes.PROXY_PATIENCE
+    has_listener = is_starting and listener.listens(prober.pid, int(port))
+    return probes.LISTENER_PATIENCE if has_listener else probes.PROXY_PATIENCE

@@ -21,6 +21,8 @@ from pierhead.wire.docker.client import Engine
 
 PROXY_PATIENCE = timedelta(milliseconds=30)
 """The engine's own proxy accepts for a container that does not listen yet, and hangs up at once."""
+LISTENER_PATIENCE = timedelta(milliseconds=5)
+"""The same where the kernel says that somebody listens in the container, though perhaps not where the proxy asks."""
 _HEAD_LIMIT = 4096
 _CHUNK = 1 << 14
 _OUTPUT_LIMIT = 500
@@ -37,7 +39,7 @@ class Means:
 async def ask(means: Means, endpoint: Endpoint, probe: Probe, patience: timedelta = PROXY_PATIENCE) -> Answer:
     """Whether the endpoint can serve now, and how that was seen.
 
-    `patience`: how long who accepted may still hang up; none is needed where it is known that the app listens.
+    `patience`: how long who accepted may still hang up.
     """
     try:
         async with asyncio.timeout(probe.timeout.total_seconds()):
