@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,11 +18,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pierhead.boot import access
 from pierhead.control.keyring import Keyring
+from pierhead.model.instance import GATEWAY_SERVICE
 from pierhead.model.keys import Keys
+from pierhead.settings import load
+from pierhead.testing import ports
 from pierhead.testing.authority import Authority
 from pierhead.testing.load import Load, ask
 from pierhead.testing.whole import PIER, Pierhead, Repository
+from pierhead.wire.consul import agent
 
 HOST = "site.dev.localhost"
 
@@ -84,6 +90,29 @@ def test_a_release_that_never_becomes_healthy_leaves_the_old_one(pierhead: Pierh
     assert ask(pierhead.gateway, HOST) == before
     site.write("pier.yaml", text)
     site.commit("Mend it")
+
+
+def test_a_deployment_ends_although_a_gateway_does_not_say_what_it_does(pierhead: Pierhead, site: Repository) -> None:
+    before, text = ask(pierhead.gateway, HOST), (site.folder / "pier.yaml").read_text()
+    site.write("pier.yaml", text + "deploy: {deadline: 2s}\n")
+    site.commit("Be impatient")
+    settings = load.load(pierhead.home / "pier.toml", {}, {"home": str(pierhead.home)})
+    mute = agent.Registration(GATEWAY_SERVICE, id="mute", address="127.0.0.1", port=ports.free_port())
+
+    async def told(register: bool) -> None:
+        async with access.client(settings) as client:
+            await (agent.register(client, mute) if register else agent.deregister(client, mute.id))
+
+    asyncio.run(told(True))
+    failed = pierhead.pier("deploy", str(site.folder), check=False)
+    asyncio.run(told(False))
+    assert (failed.returncode, f"not seen ready within 4 s: The gateway at 127.0.0.1:{mute.port}" in failed.stderr) == (
+        6,
+        True,
+    ), failed.stderr
+    assert ask(pierhead.gateway, HOST) == before
+    site.write("pier.yaml", text)
+    site.commit("Be patient")
 
 
 def test_logs_and_exec_reach_the_instance(pierhead: Pierhead, site: Repository) -> None:

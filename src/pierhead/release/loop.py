@@ -26,7 +26,7 @@ from pierhead.release.book import Book
 from pierhead.release.group import Group, Member, groups
 from pierhead.release.observe import Traffic
 from pierhead.release.picture import Hook, Running, Target
-from pierhead.release.plan import plan
+from pierhead.release.plan import plan, unseen
 from pierhead.release.routes import Shares, routes
 from pierhead.release.scene import Clock, Scene, planned, preview, routed
 from pierhead.release.scene import target as aim
@@ -187,7 +187,7 @@ async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> boo
     place = look.scene.place
     try:
         if look.error:
-            raise look.error
+            return await _wait(ctx, look, look.error, drain, memory)
         tidied = [await apply.tidy(ctx, group) for group in look.mine.values()]
         if any([*tidied, await release_jobs.look(ctx, look.scene, look.jobs)]):
             drain.staying.append(f"{place.app} in {place.environment} is being tidied")
@@ -207,6 +207,16 @@ async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> boo
         await _say(ctx, place.moving, Step("wait", place.app, str(error)), memory)
         _log.warning("A step was not taken: %s", error, extra={"app": place.app, "environment": place.environment})
     return False
+
+
+async def _wait(ctx: Context, look: _Look, error: errors.PierError, drain: _Drain, memory: Memory) -> bool:
+    """Nothing is done while it cannot be seen what runs, but a deployment ends. True. Raises: Lost."""
+    place = look.scene.place
+    drain.staying.append(str(error))
+    _log.warning("What runs is not seen: %s", error, extra={"app": place.app, "environment": place.environment})
+    for step in unseen(look.target, str(error)).steps if look.target else ():
+        await _take(ctx, look, step, memory)
+    return True
 
 
 def _around(look: _Look, running: Sequence[Running], drain: _Drain) -> Target | None:

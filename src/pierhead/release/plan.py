@@ -49,6 +49,14 @@ def plan(target: Target | None, running: Sequence[Running]) -> Plan:
     return Plan(tuple(_finish(target, mine) if steps is None and mine else steps or ()))
 
 
+def unseen(target: Target, why: str) -> Plan:
+    """The next step while it cannot be seen what runs: to wait, but not for ever when somebody waits for the end."""
+    patience = LONGEST_WAIT if target.blocked else 2 * target.deadline
+    if target.age > LONGEST_WAIT or (target.moving is not None and target.moving > patience):
+        return Plan((Step("fail", target.name, f"not seen ready within {moves.seconds(patience)}: {why}"),))
+    return Plan((Step("wait", target.name, why),))
+
+
 def _failure(target: Target, mine: Running | None) -> str:
     if Hook.FAILED in (target.before, target.after):
         return target.hook_error

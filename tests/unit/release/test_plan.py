@@ -9,7 +9,7 @@ import pytest
 
 from pierhead.model.app import Stage, Strategy
 from pierhead.release.picture import Hook, Running, Target
-from pierhead.release.plan import FAILURES_LIMIT, LONGEST_WAIT, plan
+from pierhead.release.plan import FAILURES_LIMIT, LONGEST_WAIT, plan, unseen
 
 MOVING = timedelta(seconds=1)
 
@@ -183,3 +183,21 @@ LATER = timedelta(hours=1)
 )
 def test_the_next_steps_read_as_the_promise(wanted: Target | None, running: list[Running], text: str) -> None:
     assert str(plan(wanted, running)) == text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        (target(), "wait notes-dev-v2: no gateway answers"),
+        (target(moving=None), "wait notes-dev-v2: no gateway answers"),
+        (target(moving=timedelta(seconds=239)), "wait notes-dev-v2: no gateway answers"),
+        (target(moving=timedelta(seconds=241)), "fail notes-dev-v2: not seen ready within 240 s: no gateway answers"),
+        (target(moving=LATER, blocked="waits for approval"), "wait notes-dev-v2: no gateway answers"),
+        (
+            target(age=LONGEST_WAIT + MOVING, blocked="waits for approval"),
+            "fail notes-dev-v2: not seen ready within 604800 s: no gateway answers",
+        ),
+    ],
+)
+def test_what_is_not_seen_is_waited_for_but_not_for_ever(wanted: Target, text: str) -> None:
+    assert str(unseen(wanted, "no gateway answers")) == text
