@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pierhead.kit import clock
 from pierhead.model.release import DeploymentState
-from pierhead.store import tables
+from pierhead.store import journal, tables
+from pierhead.store.journal import Subject
 
 _deployments = tables.deployments
 _OPEN = [DeploymentState.WAITING.value, DeploymentState.RUNNING.value]
@@ -77,8 +78,10 @@ async def add(db: AsyncConnection, app: str, environment: str, move: Move) -> De
     added = _deployment((await db.execute(query)).one())
     why = f"Deployment {added.id}{f' of {move.author}' if move.author else ''} came after it."
     superseded = {"state": DeploymentState.SUPERSEDED.value, "ended_at": clock.now(), "reason": why}
-    older = _deployments.c.id < added.id
-    await db.execute(sa.update(_deployments).where(_of(app, environment), _is_open(), older).values(**superseded))
+    older = sa.and_(_of(app, environment), _is_open(), _deployments.c.id < added.id)
+    ending = sa.update(_deployments).where(older).values(**superseded).returning(_deployments.c.id)
+    for one in (await db.execute(ending)).scalars().all():
+        await journal.add(db, Subject.DEPLOYMENT, one, DeploymentState.SUPERSEDED.value, why)
     return added
 
 

@@ -11,7 +11,9 @@ from pierhead.kit import errors
 from pierhead.model.app import Port, Protocol, Spec
 from pierhead.model.build import BuildState
 from pierhead.model.release import DeploymentState
+from pierhead.store import journal
 from pierhead.store import releases as stored
+from pierhead.store.journal import Subject
 from pierhead.store.releases import Image
 
 WEB = Port("web", 8000)
@@ -37,6 +39,9 @@ async def test_a_newer_deployment_supersedes_an_older_one(ctx: Context) -> None:
     superseded = await deployments.find(ctx, first.id)
     told = (DeploymentState.SUPERSEDED, f"Deployment {second.id} came after it.")
     assert (superseded.state, superseded.reason) == told
+    async with ctx.store.read() as db:
+        last = (await journal.after(db, Subject.DEPLOYMENT, first.id, 0))[-1]
+    assert (last.step, last.text) == ("superseded", superseded.reason)
     assert not await deployments.succeeded(ctx, first, "too late")
     assert (await apps.place(ctx, "notes", "dev")).moving == second
 
