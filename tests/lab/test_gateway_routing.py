@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import pytest
 from tests.lab.gateway_lab import Backend, Lab, lab, until
 
 from pierhead.gateway.loaded import SPARES
+from pierhead.kit import clock
+from pierhead.model import route
+from pierhead.model.app import Domains, Port, Protocol, Spec
+from pierhead.model.release import Release
+from pierhead.release import routes
+from pierhead.release.routes import Shares
 from pierhead.testing.ports import free_port
+from pierhead.wire.consul import kv
 
 
 @pytest.fixture
@@ -158,3 +166,29 @@ async def _is_idle(gateway: Lab, backend: Backend) -> bool:
 async def _contains(answer: object, part: bytes) -> bool:
     found = await answer  # type: ignore[misc]
     return part in found
+
+
+async def test_an_app_is_found_in_each_environment_by_the_names_that_it_has_there(gateway: Lab) -> None:
+    """One environment has a domain of its own, and there a preview host for the release that is to come."""
+    domains = Domains("localhost", {"production": "example"})
+    for environment in ("dev", "production"):
+        release = _release(environment)
+        await gateway.register(f"shop-{environment}", await gateway.backend(environment), release=release.name)
+        shares = Shares(preview=release) if environment == "production" else None
+        for name, found in routes.routes([release], domains, "lab", shares).items():
+            assert await kv.put(gateway.catalog, route.PREFIX + name, json.dumps(route.document(found)).encode())
+    leads = {
+        "shop.dev.localhost": "dev",
+        "shop.production.localhost": "production",
+        "shop.example": "production",
+        "preview.shop.production.localhost": "production",
+    }
+    for host, environment in leads.items():
+        await until(lambda host=host, to=environment: gateway.answers(host, 200, to), 60)  # type: ignore[misc]
+    for host in ("shop.localhost", "shop.dev.example", "dev.example", "preview.shop.dev.localhost", "example"):
+        assert await gateway.answers(host, 404), host
+
+
+def _release(environment: str) -> Release:
+    spec = Spec("shop", ports=(Port("http", 8000, Protocol.HTTP),))
+    return Release(1, "shop", environment, 1, "image", "c0ffee", "", spec, {}, clock.now())

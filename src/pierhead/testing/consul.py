@@ -1,24 +1,17 @@
-"""A real Consul for tests and measurements: found on PATH, or Debian's package fetched as this machine gets its own.
-
-Nothing is installed: the package is unpacked into a cache folder of the user. No address of any archive is known here;
-it is the one that the machine's own apt uses.
-"""
+"""A real Consul for tests and measurements: found on PATH, or Debian's package."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
 import resource
 import shutil
 import signal
 import ssl
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,14 +19,11 @@ from pathlib import Path
 import aiohttp
 
 from pierhead.kit import errors
-from pierhead.testing import ports
+from pierhead.testing import debian, ports
 
 SUITE = "bullseye"
 """The last Debian release that has the package."""
 
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_FORMAT = "$(REPO_URI)|$(ORIGIN)"
-_FETCH_LIMIT = timedelta(minutes=3)
 _START_LIMIT = timedelta(seconds=30)
 _STOP_LIMIT = timedelta(seconds=10)
 _CONNECTIONS = 8000
@@ -79,14 +69,8 @@ def program() -> Path:
     """The Consul binary. Blocks while it is fetched. Raises: Unavailable with the reason."""
     if found := shutil.which("consul"):
         return Path(found)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pierhead" / "consul"
-    binary = cache / "root" / "usr" / "bin" / "consul"
-    cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / "lock"):
-        if not binary.exists():
-            sys.stderr.write(f"fetches Debian's package of Consul, once, into {cache}\n")
-            _fetch(cache)
-    return binary
+    hint = "Put `consul` 1.8.7 or newer on PATH, or set PIER_NO_REAL_CONSUL=1 to leave these tests out knowingly."
+    return debian.unpacked(SUITE, ["consul"], hint=hint) / "usr" / "bin" / "consul"
 
 
 @asynccontextmanager
@@ -171,81 +155,6 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _fetch(cache: Path) -> None:
-    """The package is unpacked in `root` below `cache`."""
-    reasons = []
-    for archive in _archives():
-        try:
-            _unpack(_download(cache, archive), cache / "root")
-        except (subprocess.SubprocessError, OSError, IndexError) as error:
-            reasons.append(f"{SUITE}: {_reason(error)}")
-        else:
-            return
-    raise errors.Unavailable(
-        "There is no real Consul to test against: " + ("; ".join(reasons) or "apt knows no Debian archive"),
-        hint="Put `consul` 1.8.7 or newer on PATH, or set PIER_NO_REAL_CONSUL=1 to leave these tests out knowingly.",
-    )
-
-
-def _archives() -> list[str]:
-    """The Debian archives that this machine's apt reads."""
-    command = ["apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages", "Component: main"]
-    try:
-        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    except (subprocess.SubprocessError, OSError) as error:
-        raise errors.Unavailable(
-            f"There is no real Consul to test against: apt-get does not answer: {_reason(error)}",
-            hint="Put `consul` 1.8.7 or newer on PATH, or set PIER_NO_REAL_CONSUL=1.",
-        ) from error
-    pairs = (line.split("|") for line in text.splitlines())
-    return list(dict.fromkeys(uri for uri, origin in pairs if origin in ("Debian", "") and "security" not in uri))
-
-
-def _download(cache: Path, archive: str) -> Path:
-    """The package file, verified by apt against Debian's keys."""
-    for folder in ("state/lists/partial", "archives/archives/partial"):
-        (cache / folder).mkdir(parents=True, exist_ok=True)
-    (cache / "state" / "status").touch()
-    signed = f"[signed-by={_KEYRING}] " if _KEYRING.exists() else ""
-    (cache / "sources.list").write_text(f"deb {signed}{archive} {SUITE} main\n")
-    places = {
-        "Dir::State": cache / "state",
-        "Dir::State::status": cache / "state" / "status",
-        "Dir::Cache": cache / "archives",
-        "Dir::Etc::sourcelist": cache / "sources.list",
-        "Dir::Etc::sourceparts": "/dev/null",
-        "APT::Sandbox::User": "root",
-    }
-    given = [part for name, value in places.items() for part in ("-o", f"{name}={value}")]
-    limit = _FETCH_LIMIT.total_seconds()
-    for verb in (["update"], ["download", "consul"]):
-        subprocess.run(
-            ["apt-get", "-q", *given, *verb], cwd=cache, check=True, capture_output=True, text=True, timeout=limit
-        )
-    return sorted(cache.glob("consul_*.deb"))[-1]
-
-
-def _unpack(package: Path, root: Path) -> None:
-    """`root` holds the package's files, all or none of them."""
-    partial = root.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    subprocess.run(["dpkg-deb", "-x", str(package), str(partial)], check=True, capture_output=True, text=True)
-    partial.rename(root)
-
-
-def _reason(error: Exception) -> str:
-    told = getattr(error, "stderr", "") or str(error)
-    return told.strip().splitlines()[-1] if told.strip() else type(error).__name__
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Nobody else fetches at the same time."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _raise_file_limit() -> None:
