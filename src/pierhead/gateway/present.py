@@ -6,19 +6,24 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from pierhead.gateway import maps as maps_
 from pierhead.gateway import plan, render, servers
 from pierhead.gateway.layout import Layout, Pool
 from pierhead.gateway.loaded import Homes, Loaded, Records
 from pierhead.gateway.reader import Reader
-from pierhead.model.step import Plan
+from pierhead.model.step import Plan, Step
 from pierhead.wire.haproxy import master, worker
 
 log = logging.getLogger(__name__)
 
 ADDS_SERVERS = (3, 0)
 """The first HAProxy in which servers that were added at runtime are whole ones."""
+CHANGES_ADDRESSES_LATE = (2, 9)
+"""The first HAProxy that answers to a change of an address before it has made it."""
+SECOND_LOOK, SECOND_LOOKS = timedelta(milliseconds=20), 25
+"""How soon, and how often at most, it is looked again whether it has."""
 LOGGED = 20
 """Steps of a plan that are logged, of the thousands that a start may have."""
 
@@ -97,11 +102,39 @@ class Present:
         if changed:
             await asyncio.to_thread(maps_.write, changed)
         await self._reader.read_before(steps, touched, self.servers, self.pid, self.homes)
-        await self.run(steps)
+        await self.run(await self._moved(steps, touched))
         log.info("Changed HAProxy.", extra={"plan": briefly(steps)})
         await servers.retire(self.frame, self.old, touched, self.homes)
         await self.read_back(touched, changed)
-        return self.steps(touched, self.map_plans(wanted))
+        drift = self.steps(touched, self.map_plans(wanted))
+        looks = SECOND_LOOKS if self._is_late else 0
+        while drift and looks:
+            looks -= 1
+            await asyncio.sleep(SECOND_LOOK.total_seconds())
+            await self.read_back(touched, changed)
+            drift = self.steps(touched, self.map_plans(wanted))
+        return drift
+
+    @property
+    def _is_late(self) -> bool:
+        return _version(self.version) >= CHANGES_ADDRESSES_LATE
+
+    async def _moved(self, steps: Plan, pools: Sequence[Pool]) -> Plan:
+        """Where addresses change late, servers have theirs before they take requests; what is left to do is returned.
+
+        Else a request could reach who had the slot before.
+        """
+        early = [step for step in steps.steps if self._is_late and _has_address(step)]
+        if not early:
+            return steps
+        await worker.run(self.frame.worker, [command for step in early for command in step.data if not _opens(command)])
+        for _ in range(SECOND_LOOKS):
+            await self.read_back(pools)
+            if not any(_has_address(step) for step in self.steps(pools).steps):
+                break
+            await asyncio.sleep(SECOND_LOOK.total_seconds())
+        left = (replace(step, data=tuple(filter(_opens, step.data))) if step in early else step for step in steps.steps)
+        return Plan(tuple(left))
 
     async def run(self, steps: Plan) -> None:
         """The steps were sent, in order."""
@@ -130,6 +163,16 @@ class Present:
     def _touched(self, steps: Plan, pools: Iterable[Pool]) -> list[Pool]:
         backends = {step.target.split("/")[0] for step in steps.steps}
         return [one for one in pools if self.homes.backend(one.name) in backends]
+
+
+def _has_address(step: Step) -> bool:
+    """A slot gets another address by it."""
+    return step.kind != plan.REPLACE and any(c.startswith("set server ") and " addr " in c for c in step.data)
+
+
+def _opens(command: str) -> bool:
+    """The server takes requests by it."""
+    return command.startswith("set server ") and command.endswith((" state ready", " state drain"))
 
 
 def briefly(steps: Plan) -> str:
