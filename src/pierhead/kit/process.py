@@ -74,13 +74,13 @@ def alive(run: Path) -> list[Process]:
 def is_alive(process: Process) -> bool:
     """It runs: the pid is taken, by the same run of the program, which has not ended."""
     stat = _stat(process.pid)
-    return stat is not None and stat.state not in _DEAD and _identity(stat) == process.started
+    return stat is not None and not stat.has_ended and _identity(stat) == process.started
 
 
 def runs(pid: int) -> bool:
     """Some process of that pid has not ended. One that has, and whose parent never asked, does not count."""
     stat = _stat(pid)
-    return stat is not None and stat.state not in _DEAD
+    return stat is not None and not stat.has_ended
 
 
 async def exited(process: Process) -> int | None:
@@ -174,6 +174,12 @@ class _Stat:
     start_tick: int
     ticks: int = 0
     """Of the processor, that it has had so far."""
+    threads: int = 1
+
+    @property
+    def has_ended(self) -> bool:
+        """All of it: while a thread that writes to the disk is left of what was killed, its sockets stay open."""
+        return self.state in _DEAD and self.threads <= 1
 
 
 def _stat(pid: int) -> _Stat | None:
@@ -183,7 +189,8 @@ def _stat(pid: int) -> _Stat | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     values = text[text.rindex(")") + 2 :].split()  # the name before it may hold anything
-    return _Stat(values[0], int(values[1]), int(values[19]), int(values[11]) + int(values[12]))
+    state, parent, ticks = values[0], int(values[1]), int(values[11]) + int(values[12])
+    return _Stat(state, parent, int(values[19]), ticks, int(values[17]))
 
 
 def _identity(stat: _Stat) -> str:

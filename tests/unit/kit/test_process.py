@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,8 @@ import pytest
 
 from pierhead.kit import errors, process
 
+EXIT = {"x86_64": 60, "aarch64": 93}
+"""The system call that ends a thread."""
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 STUBBORN = (
     sys.executable,
@@ -71,6 +74,20 @@ async def test_the_dead_are_not_adopted_even_before_they_are_reaped(tmp_path: Pa
     assert not process.runs(short.pid)
     assert process.adopt("sleeper", tmp_path / "run") is None
     assert await process.exited(short) == 0
+
+
+def test_who_has_a_thread_left_has_not_ended(tmp_path: Path) -> None:
+    only_the_first_ends = (
+        "import ctypes, os, threading, time; threading.Thread(target=lambda: time.sleep(600)).start(); "
+        f"ctypes.CDLL(None).syscall({EXIT[os.uname().machine]}, 0)"
+    )
+    half = start(tmp_path, (sys.executable, "-c", only_the_first_ends))
+    until(lambda: Path(f"/proc/{half.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+    assert process.is_alive(half)
+    assert process.runs(half.pid)
+    os.kill(half.pid, signal.SIGKILL)
+    until(lambda: not process.is_alive(half))
+    assert not process.runs(half.pid)
 
 
 async def test_a_program_is_lost_when_nobody_stopped_it(tmp_path: Path) -> None:
