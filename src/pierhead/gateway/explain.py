@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pierhead.gateway import layout as layout_
 from pierhead.gateway import listing, render
+from pierhead.gateway.frame import HOSTS, NAME_WILDCARDS, NAMES, SITES, WILDCARDS
 from pierhead.gateway.layout import Layout, Pool, Problem
 from pierhead.gateway.loaded import Homes, Loaded
 from pierhead.gateway.pool import socket
@@ -32,11 +33,11 @@ _OWN = {
 }
 """Section → why it is there, where no route is the reason."""
 _KIND_OF_MAP = {
-    render.HOSTS: "host",
-    render.WILDCARDS: "host",
-    render.SITES: "site",
-    render.NAMES: "name",
-    render.NAME_WILDCARDS: "name",
+    HOSTS: "host",
+    WILDCARDS: "host",
+    SITES: "site",
+    NAMES: "name",
+    NAME_WILDCARDS: "name",
 }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from pierhead.gateway import render
+from pierhead.gateway.frame import CONFIG, Frame
 from pierhead.gateway.options import Options
 from pierhead.kit import clock, errors, files, process, tasks
 from pierhead.kit.process import Process
@@ -32,9 +32,9 @@ FILES_A_CONNECTION = 2
 SPARE_FILES = 200
 
 
-def frame(options: Options) -> render.Frame:
+def frame(options: Options) -> Frame:
     """What does not come from the catalog. Raises: Invalid (the data folder's path is too long for a socket)."""
-    found = render.Frame(
+    found = Frame(
         host=options.host,
         http_port=options.http_port,
         folder=options.folder.absolute(),
@@ -53,18 +53,18 @@ def frame(options: Options) -> render.Frame:
     return found
 
 
-def find(frame: render.Frame) -> Process | None:
+def find(frame: Frame) -> Process | None:
     """The HAProxy that an earlier controller left running here."""
     return process.adopt(NAME, frame.run)
 
 
-async def start(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> Process:
+async def start(options: Options, frame: Frame, texts: Mapping[str, str]) -> Process:
     """HAProxy serves what `texts` say, in a session of its own.
 
     It reads the file once: nothing is lost by a file that it refuses, and only then it is asked why.
     Raises: Invalid (it refuses the file), NotFound (not installed), Unavailable (it ended at once, or hangs).
     """
-    config = frame.folder / render.CONFIG
+    config = frame.folder / CONFIG
     await asyncio.to_thread(_write, frame.folder, config, texts)
     for path in (frame.worker, frame.master, frame.metrics):
         path.unlink(missing_ok=True)
@@ -81,7 +81,7 @@ async def start(options: Options, frame: render.Frame, texts: Mapping[str, str])
     return started
 
 
-async def reload(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> None:
+async def reload(options: Options, frame: Frame, texts: Mapping[str, str]) -> None:
     """A new worker serves what `texts` say; the old one only finishes what it has.
 
     Raises: Invalid (it refuses the file; the old worker goes on), Unavailable.
@@ -94,12 +94,12 @@ async def reload(options: Options, frame: render.Frame, texts: Mapping[str, str]
         raise errors.Unavailable(f"The reload did not come about: {_said(options.log, begin)}")
 
 
-async def write(options: Options, frame: render.Frame, texts: Mapping[str, str]) -> None:
+async def write(options: Options, frame: Frame, texts: Mapping[str, str]) -> None:
     """The files are in place, and HAProxy accepts them. Raises: Invalid; the file in place is the old one then."""
-    draft = frame.folder / f"{render.CONFIG}.new"
+    draft = frame.folder / f"{CONFIG}.new"
     await asyncio.to_thread(_write, frame.folder, draft, texts)
     await check.check(options.haproxy, draft)
-    draft.replace(frame.folder / render.CONFIG)
+    draft.replace(frame.folder / CONFIG)
     _forget_certificates(frame.folder, texts)
 
 
@@ -140,7 +140,7 @@ def taken(host: str, port: int) -> str:
 
 def _write(folder: Path, config: Path, texts: Mapping[str, str]) -> None:
     for name, text in texts.items():
-        files.replace(config if name == render.CONFIG else folder / name, text)
+        files.replace(config if name == CONFIG else folder / name, text)
 
 
 def _forget_certificates(folder: Path, texts: Mapping[str, str]) -> None:
@@ -149,19 +149,19 @@ def _forget_certificates(folder: Path, texts: Mapping[str, str]) -> None:
             path.unlink()
 
 
-async def _answers(frame: render.Frame) -> records.Info | None:
+async def _answers(frame: Frame) -> records.Info | None:
     try:
         return await worker.info(frame.worker)
     except errors.Unavailable:
         return None
 
 
-async def _leads(frame: render.Frame) -> bool:
+async def _leads(frame: Frame) -> bool:
     """The master answers too, which may be later."""
     return await _processes(frame) is not None
 
 
-async def _until_up(frame: render.Frame, started: Process) -> None:
+async def _until_up(frame: Frame, started: Process) -> None:
     """It answers, master and worker, or it has ended."""
     while process.is_alive(started):
         if await _answers(frame) and await _leads(frame):
@@ -169,7 +169,7 @@ async def _until_up(frame: render.Frame, started: Process) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _until_replaced(frame: render.Frame, before: records.Processes) -> None:
+async def _until_replaced(frame: Frame, before: records.Processes) -> None:
     """There is a new worker and it answers. While the master reads the file it may not answer at all.
 
     Raises: Unavailable when the master says that the reload failed, when it forgot it, or when there is none any more.
@@ -187,14 +187,14 @@ async def _until_replaced(frame: render.Frame, before: records.Processes) -> Non
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _processes(frame: render.Frame) -> records.Processes | None:
+async def _processes(frame: Frame) -> records.Processes | None:
     try:
         return await master.processes(frame.master)
     except errors.Unavailable:
         return None
 
 
-async def _replaced(frame: render.Frame, before: records.Processes, now: records.Processes) -> bool:
+async def _replaced(frame: Frame, before: records.Processes, now: records.Processes) -> bool:
     """There is a new worker and it answers. Raises: Unavailable when the master says that the reload failed."""
     if now.failed > before.failed:
         raise errors.Unavailable("HAProxy could not start a worker with the new file; the old one goes on")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pierhead.gateway import plan, render
+from pierhead.gateway.frame import IN_ORDER, Frame
 from pierhead.gateway.layout import Layout
 from pierhead.gateway.loaded import Homes, Loaded
 from pierhead.kit import files
@@ -14,7 +15,7 @@ from pierhead.wire.haproxy import worker
 class Maps:
     """Used by one task at a time; others only read."""
 
-    def __init__(self, frame: render.Frame) -> None:
+    def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self.held: dict[str, Mapping[str, str]] = {}
         """File → key → where it leads, as HAProxy had it when it was last read."""
@@ -51,7 +52,7 @@ class Maps:
         return render.with_backends(render.maps(wanted, homes.of), loaded.sizes)
 
     def _plan(self, name: str, shall: Mapping[str, str]) -> plan.Map:
-        return plan.Map(self._frame.folder / name, self.held.get(name, {}), shall, name in render.IN_ORDER)
+        return plan.Map(self._frame.folder / name, self.held.get(name, {}), shall, name in IN_ORDER)
 
     async def _asked(self, one: plan.Map) -> dict[str, str]:
         """The map, of which only those entries are asked for that were to change."""

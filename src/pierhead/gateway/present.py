@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pierhead.gateway import maps as maps_
-from pierhead.gateway import plan, render, servers
+from pierhead.gateway import plan, servers
+from pierhead.gateway.frame import Frame
 from pierhead.gateway.layout import Layout, Pool
 from pierhead.gateway.loaded import Homes, Loaded, Records
 from pierhead.gateway.reader import Reader
@@ -31,7 +32,7 @@ LOGGED = 20
 class Present:
     """Used by one task at a time; others only read."""
 
-    def __init__(self, frame: render.Frame, records: Records, reader: Reader) -> None:
+    def __init__(self, frame: Frame, records: Records, reader: Reader) -> None:
         self.frame, self._records, self._reader = frame, records, reader
         self.loaded, self.homes = Loaded(), Homes()
         self.servers: servers.Found = {}

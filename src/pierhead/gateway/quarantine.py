@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pierhead.gateway import layout, render, tls
+from pierhead.gateway.frame import CONFIG, Frame
 from pierhead.gateway.options import Options
 from pierhead.gateway.snapshot import Snapshot
 from pierhead.kit import errors, files
@@ -40,7 +41,7 @@ class Unit:
 class Quarantine:
     """What is left out, and why."""
 
-    def __init__(self, options: Options, frame: render.Frame) -> None:
+    def __init__(self, options: Options, frame: Frame) -> None:
         self._options, self._frame = options, frame
         self._refused: dict[Unit, tuple[object, str]] = {}
         self._seen: Snapshot | None = None
@@ -82,7 +83,7 @@ class Quarantine:
         trial = replace(self._frame, folder=self._frame.folder / "trial")
         try:
             await asyncio.to_thread(_write, trial, snapshot)
-            await check.check(self._options.haproxy, trial.folder / render.CONFIG)
+            await check.check(self._options.haproxy, trial.folder / CONFIG)
         except errors.Invalid as error:
             return words(error.message)
         finally:
@@ -90,7 +91,7 @@ class Quarantine:
         return ""
 
 
-def _write(trial: render.Frame, snapshot: Snapshot) -> None:
+def _write(trial: Frame, snapshot: Snapshot) -> None:
     for name, text in render.files(trial, layout.draw(snapshot, {}, {})).items():
         files.replace(trial.folder / name, text, durable=False)
 

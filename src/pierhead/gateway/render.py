@@ -9,69 +9,29 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import pierhead
-from pierhead.gateway import access
+from pierhead.gateway import access, frontends
 from pierhead.gateway import pool as pool_
-from pierhead.gateway.layout import WITH_HOSTS, Layout, Pool, Server
+from pierhead.gateway.frame import (
+    CERTIFICATES,
+    CONFIG,
+    HOSTS,
+    NAME_WILDCARDS,
+    NAMES,
+    SITES,
+    TO_POOLS,
+    WILDCARDS,
+    Frame,
+    certificate,
+    page,
+)
+from pierhead.gateway.layout import Layout, Pool, Server
 from pierhead.gateway.loaded import SPARE_SLOTS
 from pierhead.gateway.material import Material
-from pierhead.gateway.pool import socket
 from pierhead.model.app import Protocol
 
-CONFIG, HOSTS, WILDCARDS, SITES = "haproxy.cfg", "hosts.map", "wildcards.map", "sites.map"
-NAMES, NAME_WILDCARDS, CERTIFICATES = "names.map", "name-wildcards.map", "certificates.list"
-IN_ORDER = (WILDCARDS, NAME_WILDCARDS)
-"""Maps of which the first key that matches counts."""
-TO_POOLS = (SITES, NAMES, NAME_WILDCARDS)
-"""Maps whose values are backends. Those of `HOSTS` are, but for hosts of which the path decides."""
 _MARK = "@mark@"
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What does not come from the catalog."""
-
-    host: str
-    http_port: int
-    folder: Path
-    """Of the file and the maps."""
-    run: Path
-    """Of the sockets."""
-    connections: int
-    drain_seconds: int
-    has_metrics: bool = True
-    https_port: int = 0
-    """0: no HTTPS."""
-    trusted: tuple[str, ...] = ()
-    """Networks whose X-Forwarded-* headers are believed."""
-    proxies: tuple[str, ...] = ()
-    """Networks whose connections begin with a PROXY header."""
-    has_access_log: bool = False
-
-    @property
-    def access(self) -> Path:
-        """Where HAProxy tells of each HTTP request."""
-        return self.run / "access.sock"
-
-    @property
-    def inside(self) -> Path:
-        """Where connections are opened that are not passed on."""
-        return self.run / "https.sock"
-
-    @property
-    def worker(self) -> Path:
-        return self.run / "worker.sock"
-
-    @property
-    def master(self) -> Path:
-        return self.run / "master.sock"
-
-    @property
-    def metrics(self) -> Path:
-        return self.run / "metrics.sock"
 
 
 Texts = dict[str, tuple[Pool, str]]
@@ -101,21 +61,13 @@ def head(frame: Frame, layout: Layout) -> str:
 
 
 def _listed(frame: Frame, material: Material) -> dict[str, str]:
-    return {CERTIFICATES: _lines(str(frame.folder / _certificate(name)) for name in material.certificates)}
+    return {CERTIFICATES: _lines(str(frame.folder / certificate(name)) for name in material.certificates)}
 
 
 def material_files(material: Material) -> dict[str, str]:
     """Certificates with their keys, and pages."""
-    found = {_page(name): text for name, text in material.pages.items()}
-    return found | {_certificate(name): pem for name, pem in material.certificates.items()}
-
-
-def _page(name: str) -> str:
-    return f"page-{name}.html"
-
-
-def _certificate(name: str) -> str:
-    return f"certificate-{name}.pem"
+    found = {page(name): text for name, text in material.pages.items()}
+    return found | {certificate(name): pem for name, pem in material.certificates.items()}
 
 
 def maps(layout: Layout, homes: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -170,9 +122,9 @@ def _config(frame: Frame, layout: Layout, spares: Sequence[str], texts: Texts) -
 
 
 def _head(frame: Frame, layout: Layout) -> list[str]:
-    ports = (_port(frame, port, layout.pools[pool]) for port, pool in sorted(layout.structure.ports.items()))
-    top = (_global(frame), _defaults(frame, layout), *_listeners(frame, layout), _metrics(frame))
-    return [part for part in (*top, *ports, _nobody(frame)) if part]
+    ports = (frontends.port(frame, port, layout.pools[pool]) for port, pool in sorted(layout.structure.ports.items()))
+    top = (_global(frame), _defaults(frame, layout), *frontends.listeners(frame, layout), frontends.metrics(frame))
+    return [part for part in (*top, *ports, frontends.nobody(frame)) if part]
 
 
 def _section(frame: Frame, pool: Pool, texts: Texts) -> str:
@@ -226,7 +178,7 @@ defaults http
   option redispatch 1
   retry-on conn-failure empty-response
   http-reuse safe
-  http-error status 503 content-type text/html file {frame.folder / _page("503")} hdr Retry-After 2
+  http-error status 503 content-type text/html file {frame.folder / page("503")} hdr Retry-After 2
 
 defaults tcp
   mode tcp
@@ -244,167 +196,10 @@ def _access_target(frame: Frame) -> str:
     return f"  log {frame.access} len {access.LENGTH} format raw local0\n" if frame.has_access_log else ""
 
 
-def _access(frame: Frame) -> str:
-    """Requests are told. What is not there any more at their end is kept aside until then."""
-    if not frame.has_access_log:
-        return ""
-    return f"""\
-  log global
-  option dontlognull
-  log-format '{access.FORMAT}'
-  http-request set-var(txn.path) path
-  http-request set-var(txn.host) {pool_.HOST}
-  http-request set-var(txn.forwarded) req.fhdr(X-Forwarded-For),bytes(0,255)
-  http-request set-var(txn.request_id) req.hdr(X-Request-ID),bytes(0,128)
-"""
-
-
 def _patience(layout: Layout) -> str:
     """How long a client that owes something may be silent: streams of gRPC and slow services need more than pages."""
     policies = [pool.policy for pool in layout.pools.values() if pool.protocol == Protocol.GRPC or pool.policy.http2]
     return "10m" if policies else "60s"
-
-
-def _request(frame: Frame) -> str:
-    """What every HTTP request is told of where it came from, and may not say of itself.
-
-    Each rule here is paid for by every request: what only some routes need is in their own pools, and what is the same
-    for all requests of a connection is made when that begins. `%rt` counts the worker's requests.
-    """
-    return f"""\
-{_session(frame)}\
-{_origin(frame)}\
-  http-request add-header X-Request-ID %[var(sess.id)]-%rt unless {{ req.hdr(X-Request-ID) -m found }}
-{_access(frame)}\
-  http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
-"""
-
-
-def _session(frame: Frame) -> str:
-    scheme = "  tcp-request session set-var(sess.scheme) ssl_fc,iif(https,http)\n" if frame.https_port else ""
-    client = "" if frame.trusted else "  tcp-request session set-var-fmt(sess.client) %[src]\n"
-    return f"  tcp-request session set-var-fmt(sess.id) %[date(0,us)]-%[rand]\n{scheme}{client}"
-
-
-def _origin(frame: Frame) -> str:
-    """Client, scheme and name as the connection has them, or as a load balancer says that is believed."""
-    scheme = "%[var(sess.scheme)]" if frame.https_port else "http"
-    if not frame.trusted:
-        return f"""\
-  http-request set-header X-Forwarded-For %[var(sess.client)]
-  http-request set-header X-Forwarded-Proto {scheme}
-  http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  http-request del-header Forwarded
-"""
-    trusted = f"{{ src {' '.join(frame.trusted)} }}"
-    told = f"{trusted} {{ req.hdr(X-Forwarded-Proto) -i http https }}"
-    return f"""\
-  option forwardfor
-  http-request del-header X-Forwarded-For unless {trusted}
-  http-request del-header X-Forwarded-Host unless {trusted}
-  http-request del-header Forwarded unless {trusted}
-  http-request set-header X-Forwarded-Proto %[req.hdr(X-Forwarded-Proto),lower] if {told}
-  http-request set-header X-Forwarded-Proto {scheme} unless {told}
-  http-request set-header X-Forwarded-Host %[req.hdr(host)] unless {{ req.hdr(X-Forwarded-Host) -m found }}
-"""
-
-
-def _nobody(frame: Frame) -> str:
-    return f"""\
-backend nobody from http
-  http-request return status 404 content-type text/html file {frame.folder / _page("404")}
-"""
-
-
-def _listeners(frame: Frame, layout: Layout) -> tuple[str, ...]:
-    """HTTP and HTTPS; in front of HTTPS a look at the name in the connection, where some are passed on unopened."""
-    passed_on = bool(frame.https_port and layout.structure.names)
-    return (_http(frame, passed_on=passed_on), _tls(frame, layout) if passed_on else "")
-
-
-def _http(frame: Frame, *, passed_on: bool) -> str:
-    """HTTP, and HTTPS after it was opened: what every request is told, then where it leads."""
-    return f"""\
-frontend http from http
-  bind {socket(frame.host, frame.http_port)}
-{_https(frame, passed_on=passed_on)}\
-{_proxied(frame)}\
-{_request(frame)}\
-{_leading(frame)}\
-  default_backend nobody
-"""
-
-
-def _leading(frame: Frame) -> str:
-    """From host and path to the backend: by the host alone, by its paths, by a wildcard's paths.
-
-    The conditions set the variables, so that only a request that gets as far pays for them.
-    `txn.pool` is the backend, which has a colon in its name, or the host, of which the path decides.
-    """
-    hosts, wildcards, sites = (frame.folder / name for name in (HOSTS, WILDCARDS, SITES))
-    site = f"concat(,txn.path,/),map_beg({sites}),set-var(txn.pool) -m found"
-    keep_path = "!{ path,set-var(txn.path) -m len 0 }"  # always true
-    return f"""\
-  use_backend %[var(txn.pool)] if {{ {pool_.HOST},map_str({hosts}),set-var(txn.pool) -m sub : }}
-  use_backend %[var(txn.pool)] if {keep_path} {{ var(txn.pool),{site} }}
-  use_backend %[var(txn.pool)] if !{{ var(txn.pool) -m found }} {{ {pool_.HOST},map_end({wildcards},*),{site} }}
-"""
-
-
-def _https(frame: Frame, *, passed_on: bool) -> str:
-    if not frame.https_port:
-        return ""
-    where = f"unix@{frame.inside} mode 600 accept-proxy" if passed_on else socket(frame.host, frame.https_port)
-    return f"  bind {where} ssl crt-list {frame.folder / CERTIFICATES} alpn h2,http/1.1\n"
-
-
-def _tls(frame: Frame, layout: Layout) -> str:
-    """A connection is passed on by the name that it begins with, or opened here where nobody wants it unopened."""
-    rest = layout.structure.names.get("*", "inside")
-    return f"""\
-frontend tls from tcp
-  bind {socket(frame.host, frame.https_port)}
-{_proxied(frame)}\
-  tcp-request inspect-delay 5s
-  tcp-request content set-var(sess.name) req.ssl_sni,lower if {{ req.ssl_hello_type 1 }}
-  tcp-request content set-var(sess.pool) var(sess.name),map_str({frame.folder / NAMES}) if {{ req.ssl_hello_type 1 }}
-  tcp-request content set-var(sess.pool) var(sess.name),map_end({frame.folder / NAME_WILDCARDS}) \
-if {{ req.ssl_hello_type 1 }} !{{ var(sess.pool) -m found }}
-  tcp-request content accept if {{ req.ssl_hello_type 1 }}
-  use_backend %[var(sess.pool)] if {{ var(sess.pool) -m found }}
-  default_backend {rest}
-
-backend inside from tcp
-  server inside unix@{frame.inside} send-proxy-v2
-"""
-
-
-def _proxied(frame: Frame) -> str:
-    """A load balancer in front says who the client is, in a header of the connection."""
-    if not frame.proxies:
-        return ""
-    return f"  tcp-request connection expect-proxy layer4 if {{ src {' '.join(frame.proxies)} }}\n"
-
-
-def _metrics(frame: Frame) -> str:
-    if not frame.has_metrics:
-        return ""
-    return f"""\
-frontend metrics from http
-  bind unix@{frame.metrics} mode 600
-  http-request use-service prometheus-exporter
-"""
-
-
-def _port(frame: Frame, port: int, pool: Pool) -> str:
-    has_http = pool.protocol in WITH_HOSTS
-    return f"""\
-frontend port:{port} from {"http" if has_http else "tcp"}
-  bind {socket(frame.host, port)}
-{_proxied(frame)}\
-{_request(frame) if has_http else ""}\
-  default_backend {pool.name}
-"""
 
 
 def _lines(lines: Iterable[str]) -> str:

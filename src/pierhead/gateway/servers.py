@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from pierhead.gateway import pool as pool_
 from pierhead.gateway import slots
+from pierhead.gateway.frame import Frame
 from pierhead.gateway.layout import Mode, Pool
 from pierhead.gateway.loaded import Homes
-from pierhead.gateway.render import Frame
 from pierhead.wire.haproxy import master, records, worker
 
 Found = dict[str, dict[str, records.Server]]

@@ -16,8 +16,9 @@ import aiohttp
 from aiohttp import web
 
 import pierhead
-from pierhead.gateway import explain, listing, metrics, plan, render, slots
+from pierhead.gateway import explain, listing, metrics, plan, slots
 from pierhead.gateway.apply import Proxy
+from pierhead.gateway.frame import CONFIG
 from pierhead.gateway.known import Known
 from pierhead.gateway.layout import Mode, Pool, Server
 from pierhead.kit import clock, errors
@@ -267,7 +268,7 @@ class _Config:
         """What HAProxy has read, and why; keys of certificates are in files of their own and never part of it."""
         proxy, known = self.proxy, self.known
         try:
-            text = await asyncio.to_thread((proxy.frame.folder / render.CONFIG).read_text)
+            text = await asyncio.to_thread((proxy.frame.folder / CONFIG).read_text)
         except OSError as error:
             return _json({"error": f"nothing is rendered yet: {error}"}, status=503)
         homes, maps = dict(proxy.homes.of), {name: dict(entries) for name, entries in proxy.maps.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pierhead.gateway import loaded, render
+from pierhead.gateway.frame import Frame
 from pierhead.gateway.layout import Layout
 from pierhead.gateway.loaded import Loaded, Records
 from pierhead.kit import clock
@@ -13,7 +14,7 @@ from pierhead.kit import clock
 class Writing:
     """Of one HAProxy. Used by one task at a time."""
 
-    def __init__(self, frame: render.Frame, records: Records) -> None:
+    def __init__(self, frame: Frame, records: Records) -> None:
         self._frame, self._records = frame, records
         self._texts: render.Texts = {}
         self._head: tuple[object, object, str] = (None, None, "")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pierhead.gateway import access, render
 from pierhead.gateway.access import AccessLog
+from pierhead.gateway.frame import CONFIG, Frame
 from pierhead.gateway.layout import Layout, Mode, Pool, Server
 from pierhead.model.app import Protocol
 from pierhead.model.instance import Endpoint, State
@@ -12,7 +13,7 @@ from pierhead.model.instance import Endpoint, State
 ENDPOINT = Endpoint("web-1", "web", "10.0.0.1", 80, State.HEALTHY, {"pier-release": "v3"})
 POOL = Pool("http:web", "web", Protocol.HTTP, (Server("s1", ("10.0.0.1", 80), Mode.READY, 100, (ENDPOINT,)),))
 LAYOUT = Layout({"http:web": POOL})
-FRAME = render.Frame("127.0.0.1", 8080, Path("/d/haproxy"), Path("/d/run"), 1000, 900)
+FRAME = Frame("127.0.0.1", 8080, Path("/d/haproxy"), Path("/d/run"), 1000, 900)
 
 
 def told(backend: str, server: str) -> bytes:
@@ -50,4 +51,4 @@ def test_what_the_queue_cannot_take_is_counted_and_what_is_no_request_is_not() -
 
 
 def test_haproxy_logs_nothing_unless_it_is_to() -> None:
-    assert "log" not in render.files(FRAME, LAYOUT)[render.CONFIG]
+    assert "log" not in render.files(FRAME, LAYOUT)[CONFIG]

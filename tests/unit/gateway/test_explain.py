@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pierhead.gateway import explain, layout, render
 from pierhead.gateway.explain import Explained, Running
+from pierhead.gateway.frame import CONFIG, HOSTS, SITES, WILDCARDS, Frame
 from pierhead.gateway.loaded import Homes, Loaded
 from pierhead.gateway.material import Material
 from pierhead.gateway.snapshot import Snapshot
@@ -13,7 +14,7 @@ from pierhead.model.instance import Endpoint, State
 from pierhead.model.policy import Policy
 from pierhead.model.route import Route
 
-FRAME = render.Frame("127.0.0.1", 8080, Path("/d/haproxy"), Path("/d/run"), 1000, 900, https_port=8443)
+FRAME = Frame("127.0.0.1", 8080, Path("/d/haproxy"), Path("/d/run"), 1000, 900, https_port=8443)
 ROUTES = (
     Route("a", "web", hosts=("a.test", "*.b.test")),
     Route("b", "other", hosts=("a.test",)),
@@ -36,7 +37,7 @@ def running(now: Snapshot = SNAPSHOT) -> Running:
     files = render.files(FRAME, before, SPARES)
     homes = Homes({"http:new": "spare:2"}, {"spare:2", "spare:3"})
     told = Loaded(render.mark(files), spares=SPARES)
-    return Running(files[render.CONFIG], render.maps(wanted, homes.of), wanted, homes, told)
+    return Running(files[CONFIG], render.maps(wanted, homes.of), wanted, homes, told)
 
 
 def reasons(found: Explained) -> dict[str, str]:
@@ -59,10 +60,10 @@ def test_every_section_says_where_it_comes_from() -> None:
 def test_every_entry_of_a_map_says_where_it_comes_from() -> None:
     maps = explain.explain(running(), SNAPSHOT).maps
     found = {(one.map, one.key): (one.value, one.why) for one in maps}
-    assert found[render.SITES, "a.test/"] == ("http:web", "document pier/routes/a")
-    assert found[render.SITES, "new.test/"] == ("spare:2", "metadata `route` of the service new")
-    assert found[render.WILDCARDS, ".b.test"] == ("*.b.test", "document pier/routes/a")
-    pool, why = found[render.HOSTS, "s.test"]
+    assert found[SITES, "a.test/"] == ("http:web", "document pier/routes/a")
+    assert found[SITES, "new.test/"] == ("spare:2", "metadata `route` of the service new")
+    assert found[WILDCARDS, ".b.test"] == ("*.b.test", "document pier/routes/a")
+    pool, why = found[HOSTS, "s.test"]
     assert pool.startswith("http:web:")
     assert why == "document pier/routes/s"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from pierhead.gateway import pool, render
+from pierhead.gateway import pool
+from pierhead.gateway.frame import Frame
 from pierhead.gateway.layout import Pool
 from pierhead.model.app import Protocol
 from pierhead.model.policy import Https, Policy
 
-FRAME = render.Frame("127.0.0.1", 8080, Path("/d"), Path("/r"), 1000, 900, https_port=443)
+FRAME = Frame("127.0.0.1", 8080, Path("/d"), Path("/r"), 1000, 900, https_port=443)
 
 
 def section(policy: Policy, protocol: Protocol = Protocol.HTTP, paths: tuple[str, ...] = ()) -> list[str]:
