@@ -1,16 +1,14 @@
-"""Who listens, by the kernel's own tables.
+"""Whether a container in the host's network really has the port that it would be registered with.
 
-A container's own network tells when its app listens. A published port is the container's as long as the engine says so:
-nobody else can listen there. In the host's network nobody keeps ports apart, so whether a container really has the port
-that it would be registered with is looked up: in the kernel's tables, and by the control group that its processes are
-in. Where that cannot be told (another machine's engine, not root) nothing is claimed.
+A published port is the container's as long as the engine says so: nobody else can listen there. In the host's network
+nobody keeps ports apart, so the one who listens is looked up: in the kernel's tables, and by the control group that the
+container's processes are in. Where that cannot be told (another machine's engine, not root) nothing is claimed.
 
 Source: proc(5): /proc/net/tcp, /proc/<pid>/fd, /proc/<pid>/cgroup; cgroups(7).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,8 +18,6 @@ from pierhead.agent.endpoint import Endpoint
 from pierhead.wire.docker.containers import Container
 
 _LISTEN = "0A"
-_LOOPBACK = ("7F", "00000000000000000000000001000000")
-"""How 127.0.0.0/8, also within IPv6, and ::1 end as the kernel writes them."""
 _PROC, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
@@ -42,28 +38,10 @@ def strangers(container: Container, endpoints: Sequence[Endpoint]) -> dict[str, 
     }
 
 
-def listens(pid: int, port: int) -> bool:
-    """Somebody listens for others at the TCP port in the process's network; False where that cannot be told.
-
-    Reads the kernel's files, which have few lines in a container's network.
-    """
-    return any(is_open(table, port) for table in _tables(_PROC / str(pid) / "net"))
-
-
-def is_open(table: str, port: int) -> bool:
-    """Whether somebody listens at the port, and not on loopback alone, by the text of /proc/net/tcp or tcp6. Pure."""
-    places = (row[1].rpartition(":")[0] for row in _listeners(table, port))
-    return any(not place.endswith(_LOOPBACK) for place in places)
-
-
 def inodes(table: str, port: int) -> set[str]:
     """The sockets that listen at the port, from the text of /proc/net/tcp or tcp6. Pure."""
-    return {row[9] for row in _listeners(table, port)}
-
-
-def _listeners(table: str, port: int) -> Iterator[list[str]]:
     rows = (line.split() for line in table.splitlines()[1:])
-    return (row for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port)
+    return {row[9] for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
 
 
 def groups(text: str) -> list[str]:
@@ -77,13 +55,11 @@ def groups(text: str) -> list[str]:
 
 
 def _listening(port: int) -> set[str]:
-    return {inode for table in _tables(_PROC / "net") for inode in inodes(table, port)}
-
-
-def _tables(folder: Path) -> Iterator[str]:
+    found: set[str] = set()
     for name in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError):  # no IPv6, or the process has ended
-            yield (folder / name).read_text()
+        path = _PROC / "net" / name
+        found |= inodes(path.read_text(), port) if path.exists() else set()
+    return found
 
 
 def _processes(pid: int) -> list[str]:

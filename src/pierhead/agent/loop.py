@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from pierhead.agent.damping import Damping, Run
 from pierhead.agent.dot_pier import DotPier
 from pierhead.agent.drains import Drain
 from pierhead.agent.endpoint import Endpoint, Held, Node
+from pierhead.agent.health import Health
 from pierhead.agent.hosts import Hosts
 from pierhead.agent.mirror import Mirror
 from pierhead.agent.options import Options
@@ -240,9 +241,8 @@ class _Agent:
                     f"{rival.id} is at port {endpoint.port} already.", hint="One of the two is wrong."
                 )
             passing = plan.passing([endpoint], self._mirror.of(instance))
-            run = Run(instance, _ALWAYS)
-            seen = self._probers.keep(run, [endpoint], passing)
-            await self._reconcile(instance, self._calm(run, [host.wanted(endpoint, seen)]))
+            seen = self._probers.keep(instance, _ALWAYS, [endpoint], passing)
+            await self._reconcile(instance, self._calm(Run(instance, _ALWAYS), [host.wanted(endpoint, seen)]))
         else:
             await self._settle_leaving(instance)
         self._refused.pop(instance, None)
@@ -321,14 +321,13 @@ class _Agent:
 
     async def _tell_catalog(self, container: Container, endpoints: list[Endpoint]) -> None:
         if self._mirror.is_known:
-            run = Run(container.id, container.started_at, self._stopping.was_asked(container.id))
-            passing = plan.passing(endpoints, self._mirror.of(container.id))
-            seen = self._probers.keep(run, endpoints, passing, container.pid)
+            seen = self._probed(container, endpoints)
             wanted = plan.wanted(container, endpoints, seen, is_draining=False)
             if container.network == address.HOST:
                 strangers = await asyncio.to_thread(listener.strangers, container, endpoints)
                 wanted = plan.without_strangers(wanted, strangers)
                 self._unsettled |= {container.id} if strangers else set()
+            run = Run(container.id, container.started_at, self._stopping.was_asked(container.id))
             await self._reconcile(container.id, self._calm(run, wanted))
 
     def _calm(self, run: Run, wanted: list[plan.Wanted]) -> list[plan.Wanted]:
@@ -341,6 +340,10 @@ class _Agent:
     async def _settle_later(self, instance: str, wait: timedelta) -> None:
         await asyncio.sleep(wait.total_seconds())
         self._workers.submit(instance)
+
+    def _probed(self, container: Container, endpoints: list[Endpoint]) -> Mapping[str, Health]:
+        passing = plan.passing(endpoints, self._mirror.of(container.id))
+        return self._probers.keep(container.id, container.started_at, endpoints, passing)
 
     async def _reconcile(self, container_id: str, wanted: list[plan.Wanted]) -> None:
         if not self._mirror.is_known:

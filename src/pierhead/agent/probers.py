@@ -6,10 +6,9 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from pierhead.agent import health, listener, probes
-from pierhead.agent.damping import Run
+from pierhead.agent import health, probes
 from pierhead.agent.endpoint import Endpoint
 from pierhead.agent.health import Health
 from pierhead.agent.probes import Means
@@ -20,8 +19,6 @@ class _Prober:
     endpoint: Endpoint
     started_at: datetime
     health: Health
-    pid: int = 0
-    """A process of the container; 0: none is known."""
     task: asyncio.Task[None] = field(init=False)
 
 
@@ -36,13 +33,12 @@ class Probers:
         self._all: dict[str, dict[str, _Prober]] = {}
 
     def keep(
-        self, run: Run, endpoints: Iterable[Endpoint], passing: Collection[str], pid: int = 0
+        self, container: str, started_at: datetime, endpoints: Iterable[Endpoint], passing: Collection[str]
     ) -> Mapping[str, Health]:
-        """Exactly these endpoints of the container with the process `pid` are probed; what is known of each.
+        """Exactly these endpoints of the container are probed; what is known of each.
 
         `passing`: those that count as passing until they have failed, unless the container was started anew.
         """
-        container, started_at = run.instance, run.started_at
         before = self._all.pop(container, {})
         now: dict[str, _Prober] = {}
         for endpoint in endpoints:
@@ -54,7 +50,7 @@ class Probers:
             else:
                 is_same_run = known is None or known.started_at == started_at
                 begun = health.start(endpoint.probe, is_passing=is_same_run and endpoint.id in passing)
-                now[endpoint.id] = self._begin(container, _Prober(endpoint, started_at, begun, pid))
+                now[endpoint.id] = self._begin(container, _Prober(endpoint, started_at, begun))
         for prober in before.values():
             prober.task.cancel()
         if now:
@@ -73,18 +69,10 @@ class Probers:
     async def _run(self, container: str, prober: _Prober) -> None:
         probe, loop = prober.endpoint.probe, asyncio.get_running_loop()
         while True:
-            answer = await probes.ask(self._means, prober.endpoint, probe, _patience(prober))
+            answer = await probes.ask(self._means, prober.endpoint, probe)
             before, prober.health = prober.health, health.after(prober.health, answer, probe)
             if (before.status, before.output) != (prober.health.status, prober.health.output):
                 self._changed(container)
             now = loop.time()
             due = health.due(now, health.interval(prober.health, probe), random.random())  # noqa: S311
             await asyncio.sleep(due - now)
-
-
-def _patience(prober: _Prober) -> timedelta:
-    """Short while it starts, once the kernel says that the app listens: then hardly a proxy alone accepts."""
-    port, _, protocol = prober.endpoint.container_port.partition("/")
-    is_starting = prober.pid and not prober.health.has_passed and protocol == "tcp"
-    has_listener = is_starting and listener.listens(prober.pid, int(port))
-    return probes.LISTENER_PATIENCE if has_listener else probes.PROXY_PATIENCE

@@ -19,10 +19,8 @@ from pierhead.model.instance import Meta, is_host
 from pierhead.wire.docker import exec
 from pierhead.wire.docker.client import Engine
 
-PROXY_PATIENCE = timedelta(milliseconds=30)
+_PROXY_PATIENCE = timedelta(milliseconds=30)
 """The engine's own proxy accepts for a container that does not listen yet, and hangs up at once."""
-LISTENER_PATIENCE = timedelta(milliseconds=5)
-"""The same where the kernel says that somebody listens in the container, though perhaps not where the proxy asks."""
 _HEAD_LIMIT = 4096
 _CHUNK = 1 << 14
 _OUTPUT_LIMIT = 500
@@ -36,14 +34,11 @@ class Means:
     lines: Lines
 
 
-async def ask(means: Means, endpoint: Endpoint, probe: Probe, patience: timedelta = PROXY_PATIENCE) -> Answer:
-    """Whether the endpoint can serve now, and how that was seen.
-
-    `patience`: how long who accepted may still hang up.
-    """
+async def ask(means: Means, endpoint: Endpoint, probe: Probe) -> Answer:
+    """Whether the endpoint can serve now, and how that was seen."""
     try:
         async with asyncio.timeout(probe.timeout.total_seconds()):
-            return await _ask(means, endpoint, probe, patience)
+            return await _ask(means, endpoint, probe)
     except TimeoutError:
         return Answer(
             passed=False, reason=f"{_what(endpoint, probe)}: no answer in {probe.timeout.total_seconds():g} s"
@@ -52,11 +47,11 @@ async def ask(means: Means, endpoint: Endpoint, probe: Probe, patience: timedelt
         return Answer(passed=False, reason=f"{_what(endpoint, probe)}: {_reason(error)}")
 
 
-async def _ask(means: Means, endpoint: Endpoint, probe: Probe, patience: timedelta) -> Answer:
+async def _ask(means: Means, endpoint: Endpoint, probe: Probe) -> Answer:
     if probe.kind is Kind.COMMAND:
         return await _command(means.engine, endpoint, probe)
     if probe.kind is Kind.TCP:
-        passed, said = await _tcp(means.lines, endpoint, patience)
+        passed, said = await _tcp(means.lines, endpoint)
     elif probe.kind is Kind.HTTP:
         passed, said = await _http(means.lines, endpoint, probe)
     else:
@@ -64,9 +59,9 @@ async def _ask(means: Means, endpoint: Endpoint, probe: Probe, patience: timedel
     return Answer(passed, f"{_what(endpoint, probe)}: {said}")
 
 
-async def _tcp(lines: Lines, endpoint: Endpoint, patience: timedelta) -> tuple[bool, str]:
+async def _tcp(lines: Lines, endpoint: Endpoint) -> tuple[bool, str]:
     """Accepted, and not hung up on at once."""
-    heard = await lines.ask(Question(endpoint.address, endpoint.port, b"", _always, patience))
+    heard = await lines.ask(Question(endpoint.address, endpoint.port, b"", _always, _PROXY_PATIENCE))
     if heard.is_closed and not heard.data:
         return False, "accepted and closed at once: nothing listens in the container"
     return True, "accepted"
@@ -75,7 +70,7 @@ async def _tcp(lines: Lines, endpoint: Endpoint, patience: timedelta) -> tuple[b
 async def _http(lines: Lines, endpoint: Endpoint, probe: Probe) -> tuple[bool, str]:
     """The app may finish its answer and close first."""
     request = _request(endpoint, probe)
-    heard = await lines.ask(Question(endpoint.address, endpoint.port, request, _has_verdict, PROXY_PATIENCE))
+    heard = await lines.ask(Question(endpoint.address, endpoint.port, request, _has_verdict, _PROXY_PATIENCE))
     return _verdict(heard.data)
 
 

@@ -42,21 +42,3 @@ def test_nobody_is_called_a_stranger_where_it_cannot_be_told() -> None:
         assert listener.strangers(there, [endpoint]) == {}
         assert listener.strangers(replace(there, pid=os.getpid(), network="bridge"), [endpoint]) == {}
         assert listener.strangers(replace(there, pid=os.getpid()), [replace(endpoint, container_port="1/udp")]) == {}
-
-
-def test_it_is_told_whether_somebody_listens_for_others_in_the_network_of_a_process() -> None:
-    with socket.socket() as opened:
-        opened.bind(("0.0.0.0", 0))
-        port = opened.getsockname()[1]
-        assert not listener.listens(os.getpid(), port)
-        opened.listen()
-        assert listener.listens(os.getpid(), port)
-        assert not listener.listens(2**22 + 1, port)
-
-
-def test_who_listens_on_loopback_alone_does_not_listen_for_others() -> None:
-    six = "  sl\n   0: 00000000000000000000000001000000:1F90 0:0 0A 0 0 0 0 0 1\n"
-    assert not listener.is_open(TCP, 8080)
-    assert not listener.is_open(six, 8080)
-    assert listener.is_open(TCP, 8081)
-    assert listener.is_open(six.replace("01000000:", "00000000:"), 8080)
