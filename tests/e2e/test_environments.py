@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pierhead.testing.load import Load, ask
+from pierhead.testing.waiting import until
 from pierhead.testing.whole import PIER, Pierhead, Repository
 
 pytestmark = pytest.mark.timeout(900)
@@ -171,7 +172,7 @@ def test_what_is_superseded_or_cancelled_at_its_pause_leaves_what_ran_before(sho
                 assert newer.wait(180) == 6
                 assert newer.stderr
                 assert "cancelled: Cancelled by mia." in newer.stderr.read()
-        eventually(lambda: {shop.answer(STAGING) for _ in range(20)} == {(200, "one")})
+        until(lambda: {shop.answer(STAGING) for _ in range(20)} == {(200, "one")}, seconds=120)
     assert load.failures == []
     assert shop.current("staging")["name"] == before
 
@@ -230,7 +231,7 @@ def test_what_a_promotion_tells_is_what_differs_then_and_a_freeze_holds_until_it
         shop.mia.pier("deployment", "continue", str(number))
         assert promoting.wait(180) == 0
     assert {shop.answer(PRODUCTION), shop.answer("shop.example")} == {(200, "two")}
-    eventually(lambda: shop.answer(f"preview.{PRODUCTION}")[0] == 404)
+    until(lambda: shop.answer(f"preview.{PRODUCTION}")[0] == 404, seconds=120)
     now = shop.current("production")
     assert (now["image"], shop.newest("production")["override"]) == (staging["image"], "mia: a leak")
     assert "mia lets it begin in a freeze: a leak" in [text for _, _, text in shop.journal(number)]
@@ -270,10 +271,3 @@ def shown(shop: Shop, release: str) -> dict[str, str]:
     replicas = {"scale replicas": str(spec["Mode"]["Replicated"]["Replicas"])}
     image = {"image": container["Image"].rpartition("@")[2]}
     return image | {f"variable {key}": value for key, value in env.items()} | secrets | replicas
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.1)

@@ -8,10 +8,8 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,17 +24,11 @@ from pierhead.settings import load
 from pierhead.testing import ports
 from pierhead.testing.authority import Authority
 from pierhead.testing.load import Load, ask
+from pierhead.testing.waiting import until
 from pierhead.testing.whole import PIER, Pierhead, Repository
 from pierhead.wire.consul import agent
 
 HOST = "site.dev.localhost"
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +145,8 @@ def test_a_command_runs_once_with_config_and_secrets_and_leaves_nothing(pierhead
     assert (plan.returncode, "variable TOKEN: nothing → the secret key" in plan.stdout) == (2, True)
     assert f"variable PEER: nothing → site.staging.localhost{address}" in plan.stdout
     pierhead.pier("deploy", str(site.folder))
-    containers = _docker("ps", "--quiet", "--no-trunc").split()
-    shown = _docker("inspect", *containers) + _docker("service", "inspect", *_docker("service", "ls", "-q").split())
+    containers = docker("ps", "--quiet", "--no-trunc").split()
+    shown = docker("inspect", *containers) + docker("service", "inspect", *docker("service", "ls", "-q").split())
     assert ("TOKEN=key" in shown, "v3ry-s3cret" in shown) == (True, False)
 
     script = 'echo "$TOKEN $PEER $LEVEL $MORE"; cat; exit 7'
@@ -173,14 +165,10 @@ def test_a_command_runs_once_with_config_and_secrets_and_leaves_nothing(pierhead
     assert (newest["state"], newest["reason"]) == ("failed", "Ended by admin.")
     assert (by_itself["id"], by_itself["exit_code"], by_itself["output"]) == (detached["id"], 3, "[secret key]")
     assert (first["exit_code"], first["command"]) == (7, ["sh", "-c", script])
-    until(lambda: "run-site-" not in _docker("ps", "--all", "--format", "{{.Names}}"))
-    until(lambda: "run-site-" not in _docker("service", "ls", "--format", "{{.Name}}"))
+    until(lambda: "run-site-" not in docker("ps", "--all", "--format", "{{.Names}}"))
+    until(lambda: "run-site-" not in docker("service", "ls", "--format", "{{.Name}}"))
     site.write("pier.yaml", text)
     site.commit("Have no secret")
-
-
-def _docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def test_an_app_is_listed_with_its_routes_and_shows_the_maintenance_page_while_it_is_told_to(
@@ -257,6 +245,9 @@ def test_the_same_commit_is_the_same_image(pierhead: Pierhead, site: Repository)
 def test_the_registrys_account_is_replaced_without_a_failed_request_and_nodes_pull_with_the_new_one(
     pierhead: Pierhead, site: Repository
 ) -> None:
+    until(
+        lambda: len(docker("service", "ls", "--quiet", "--filter", "label=pier.app=site").split()) == 1, "one is left"
+    )
     before = pierhead.json("registry", "show")
     assert (before["is_embedded"], before["old"], before["told"]) == (True, [], before["services"])
     anonymous = urllib.request.Request(f"http://{before['address']}/v2/_catalog")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from pierhead.kit import clock
 from pierhead.testing.load import ask
+from pierhead.testing.waiting import until
 from pierhead.testing.whole import Pierhead, Repository
 from pierhead.wire.webhook import signature
 
@@ -22,13 +21,6 @@ def deliver(url: str, secret: str, commit: str) -> dict[str, object]:
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         assert answer.status == 202
         return dict(json.load(answer))
-
-
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 def test_what_is_pushed_is_released(pierhead: Pierhead, tmp_path: Path) -> None:
@@ -48,4 +40,4 @@ def test_what_is_pushed_is_released(pierhead: Pierhead, tmp_path: Path) -> None:
     assert (made["state"], made["commit"]) == ("succeeded", head.stdout.strip())
     assert made["deployment"]
     assert "branch main goes to dev" in pierhead.pier("hook", "show", "pushed").stdout
-    until(lambda: ask(pierhead.gateway, "pushed.dev.localhost") == (200, "pushed"))
+    until(lambda: ask(pierhead.gateway, "pushed.dev.localhost") == (200, "pushed"), seconds=120)

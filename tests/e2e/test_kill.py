@@ -25,6 +25,7 @@ import pytest
 from pierhead import appfile
 from pierhead.release import simulate
 from pierhead.testing.load import Load, ask
+from pierhead.testing.waiting import until
 from pierhead.testing.whole import PIER, Pierhead, Repository
 
 pytestmark = pytest.mark.timeout(900)
@@ -61,13 +62,6 @@ THOROUGHLY = ("killed-rolling", "killed-blue-green")
 REPLICAS = 2
 
 
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while not holds():
-        assert time.monotonic() < end, f"not within {DEADLINE} s: {what}"
-        time.sleep(0.2)
-
-
 def kill_nine(pierhead: Pierhead) -> None:
     os.kill(pid(pierhead), signal.SIGKILL)
 
@@ -87,7 +81,7 @@ def apps(pierhead: Pierhead, tmp_path_factory: pytest.TempPathFactory) -> Mappin
         repositories[app] = repository
     for repository in repositories.values():
         pierhead.pier("deploy", "--detach", str(repository.folder))
-    eventually(lambda: settled(pierhead), "the first releases run")
+    until(lambda: settled(pierhead), "the first releases run", seconds=DEADLINE)
     return repositories
 
 
@@ -103,10 +97,12 @@ def test_a_build_is_done_again_when_the_server_was_killed(pierhead: Pierhead, ap
             kill_nine(pierhead)
             deploying.kill()
         pierhead.pier("up")
-        eventually(lambda: pierhead.json("builds")[0]["state"] not in ("queued", "running"), "the build ends")
+        until(
+            lambda: pierhead.json("builds")[0]["state"] not in ("queued", "running"), "the build ends", seconds=DEADLINE
+        )
         build = pierhead.json("builds")[0]
         assert build["state"] == "succeeded", build["reason"]
-        eventually(lambda: settled(pierhead), "the deployment ends")
+        until(lambda: settled(pierhead), "the deployment ends", seconds=DEADLINE)
     assert load.failures == []
     assert ask(pierhead.gateway, "killed-rolling.dev.localhost") == (200, "built again")
 
@@ -248,7 +244,7 @@ def again(pierhead: Pierhead) -> Iterator[Callable[[], None]]:
         assert starter.stdin
         starter.stdin.write(b"again\n")
         starter.stdin.flush()
-        eventually(lambda: pid(pierhead) != before, "the process remembers itself")
+        until(lambda: pid(pierhead) != before, "the process remembers itself", seconds=DEADLINE)
 
     with starter:
         yield start

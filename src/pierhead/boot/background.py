@@ -47,7 +47,7 @@ async def up(start: Start, show: Callable[[Whole], None]) -> Whole:
     """
     before = home.running(start.home)
     log = home.log_file(start.home, home.SOLO)
-    begin = log.stat().st_size if log.exists() else 0
+    begin = files.size(log)
     started = process.start(
         _STARTER, command(start), run=home.run_folder(start.home), log=log, env={**os.environ, **start.variables}
     )

@@ -69,7 +69,7 @@ async def start(options: Options, frame: Frame, texts: Mapping[str, str]) -> Pro
     for path in (frame.worker, frame.master, frame.metrics):
         path.unlink(missing_ok=True)
     argv = [options.haproxy, "-W", "-S", f"{frame.master},mode,600", "-f", str(config)]
-    begin = options.log.stat().st_size if options.log.exists() else 0
+    begin = files.size(options.log)
     started = process.start(NAME, argv, run=frame.run, log=options.log)
     if not await tasks.unless(process.idle(started.pid, IDLE), _until_up(frame, started)):
         await process.stop(started)
@@ -87,7 +87,7 @@ async def reload(options: Options, frame: Frame, texts: Mapping[str, str]) -> No
     Raises: Invalid (it refuses the file; the old worker goes on), Unavailable.
     """
     await write(options, frame, texts)
-    begin = options.log.stat().st_size if options.log.exists() else 0
+    begin = files.size(options.log)
     before = await master.processes(frame.master)
     await master.reload(frame.master)
     if not await tasks.unless(process.idle(before.master, IDLE), _until_replaced(frame, before)):

@@ -30,18 +30,15 @@ class Kept:
 
     def save(self, snapshot: Snapshot) -> None:
         """`snapshot` is on disk, whatever ends now."""
-        if self._saved is None or self._size() > 2 * self._whole + SPARE_BYTES:
+        if self._saved is None or files.size(self.path) > 2 * self._whole + SPARE_BYTES:
             files.replace(self.path, "".join(_lines(Snapshot(), snapshot)))
-            self._whole = self._size()
+            self._whole = files.size(self.path)
         else:
             with self.path.open("a", encoding="utf-8") as file:
                 file.writelines(_lines(self._saved, snapshot))
                 file.flush()
                 os.fsync(file.fileno())
         self._saved = snapshot
-
-    def _size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
 
 
 def read(path: Path) -> Snapshot:

@@ -187,7 +187,8 @@ async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> boo
     place = look.scene.place
     try:
         if look.error:
-            return await _wait(ctx, look, look.error, drain, memory)
+            await _wait(ctx, look, look.error, drain, memory)
+            return True
         tidied = [await apply.tidy(ctx, group) for group in look.mine.values()]
         if any([*tidied, await release_jobs.look(ctx, look.scene, look.jobs)]):
             drain.staying.append(f"{place.app} in {place.environment} is being tidied")
@@ -209,14 +210,13 @@ async def _move(ctx: Context, look: _Look, drain: _Drain, memory: Memory) -> boo
     return False
 
 
-async def _wait(ctx: Context, look: _Look, error: errors.PierError, drain: _Drain, memory: Memory) -> bool:
-    """Nothing is done while it cannot be seen what runs, but a deployment ends. True. Raises: Lost."""
+async def _wait(ctx: Context, look: _Look, error: errors.PierError, drain: _Drain, memory: Memory) -> None:
+    """Nothing is done while it cannot be seen what runs, but a deployment ends. Raises: Lost."""
     place = look.scene.place
     drain.staying.append(str(error))
     _log.warning("What runs is not seen: %s", error, extra={"app": place.app, "environment": place.environment})
     for step in unseen(look.target, str(error)).steps if look.target else ():
         await _take(ctx, look, step, memory)
-    return True
 
 
 def _around(look: _Look, running: Sequence[Running], drain: _Drain) -> Target | None:

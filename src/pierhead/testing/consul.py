@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import ssl
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -162,13 +161,5 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * _CONNECTIONS), hard))
 
 
-def main() -> None:
-    """The program is there before any test asks for it."""
-    try:
-        program()
-    except errors.Unavailable as error:
-        sys.exit(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    debian.prefetch(program)

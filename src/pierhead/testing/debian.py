@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +36,14 @@ def unpacked(suite: str, packages: Sequence[str], *, hint: str) -> Path:
             sys.stderr.write(f"fetches {packages[0]} of Debian's {suite}, once, into {cache}\n")
             _fetch(cache, suite, packages, hint)
     return root
+
+
+def prefetch(program: Callable[[], object]) -> None:
+    """What `program` fetches is there before any test asks for it. Exits with the reason when it cannot be."""
+    try:
+        program()
+    except errors.Unavailable as error:
+        sys.exit(str(error))
 
 
 def _fetch(cache: Path, suite: str, packages: Sequence[str], hint: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-from pierhead.kit import errors
 from pierhead.testing import debian
 
 SUITE = "trixie"
@@ -39,13 +37,5 @@ def _script(root: Path) -> str:
     return _STARTED.format(loader=loader, libraries=loader.parent, program=root / "usr/sbin/haproxy")
 
 
-def main() -> None:
-    """The program is there before any test asks for it."""
-    try:
-        program()
-    except errors.Unavailable as error:
-        sys.exit(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    debian.prefetch(program)
